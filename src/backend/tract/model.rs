@@ -1,0 +1,106 @@
+//! A model as read, before its input sizes are known.
+
+use super::{Session, error};
+use crate::backend::Options;
+use crate::{Error, Result};
+use prost::Message;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tract_onnx::pb;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::internal::{DimLike, Factoid, GenericFactoid};
+
+/// An ONNX model that is parsed once and optimised for each set of input shapes.
+pub struct Model {
+    name: String,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    graph: InferenceModel,
+}
+
+impl Model {
+    /// Reads a model from the bytes of an ONNX file; `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the bytes are no ONNX model or hold an operator that tract lacks.
+    pub fn open(onnx: &[u8], name: &str) -> Result<Self> {
+        let unreadable = |why: &str| Error::Model(format!("{name} is no model that can be read: {why}"));
+        let proto = pb::ModelProto::decode(onnx).map_err(|e| unreadable(&e.to_string()))?;
+        let Some(graph) = &proto.graph else { return Err(unreadable("it is empty")) };
+        let is_constant = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
+        let inputs =
+            graph.input.iter().map(|info| info.name.clone()).filter(|name| !is_constant(name)).collect();
+        let outputs = graph.output.iter().map(|info| info.name.clone()).collect();
+        // Output shapes are left to inference: the file names them H and W, sessions give numbers.
+        let reader = tract_onnx::onnx().with_ignore_output_shapes(true);
+        // tract upholds its invariants by assertions, which a file may be made to break. Nothing
+        // that the closure touches outlives a panic.
+        let graph = catch_unwind(AssertUnwindSafe(|| reader.model_for_proto_model(&proto)))
+            .map_err(|_| unreadable("the engine gave up on it"))?
+            .map_err(|e| error(&format!("{name} is no model that can be read"), &e))?;
+        Ok(Self { name: name.into(), inputs, outputs, graph })
+    }
+
+    /// Names of the inputs, in the file's order.
+    pub fn inputs(&self) -> &[String] {
+        &self.inputs
+    }
+
+    /// Names of the outputs, in the file's order.
+    pub fn outputs(&self) -> &[String] {
+        &self.outputs
+    }
+
+    /// Optimises the model for inputs of these shapes.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where an input is missing, unknown or of a shape that the model can't
+    /// take.
+    pub fn session(&self, shapes: &[(&str, &[usize])], options: &Options) -> Result<Session> {
+        if let Some((unknown, _)) =
+            shapes.iter().find(|(name, _)| !self.inputs.iter().any(|input| input == name))
+        {
+            return Err(Error::Model(format!(
+                "{} has no input {unknown}; it has {}",
+                self.name,
+                self.inputs.join(", ")
+            )));
+        }
+        let mut graph = self.graph.clone();
+        let mut inputs = Vec::new();
+        for (index, name) in self.inputs.iter().enumerate() {
+            let Some((_, shape)) = shapes.iter().find(|(given, _)| given == name) else {
+                return Err(Error::Model(format!("{} wants an input {name}, which is not given", self.name)));
+            };
+            let declared = graph.input_fact(index).map_err(|e| error(&self.name, &e))?;
+            if !accepts(declared, shape) {
+                return Err(Error::Model(format!(
+                    "{} takes an input {name} of shape {:?}, not {shape:?}",
+                    self.name, declared.shape
+                )));
+            }
+            let element = declared.datum_type.concretize().unwrap_or(f32::datum_type());
+            let fact = InferenceFact::dt_shape(element, *shape);
+            graph.set_input_fact(index, fact).map_err(|e| error(&self.name, &e))?;
+            inputs.push((name.clone(), shape.to_vec()));
+        }
+        let executor = match options.threads {
+            0 | 1 => multithread::Executor::SingleThread,
+            threads => multithread::Executor::multithread_with_name(threads, "vlunet"),
+        };
+        let run = RunOptions { executor: Some(executor), ..Default::default() };
+        let plan = graph
+            .into_optimized()
+            .and_then(|graph| graph.into_runnable_with_options(&run))
+            .map_err(|e| error(&format!("{} does not fit inputs {shapes:?}", self.name), &e))?;
+        Ok(Session::new(&self.name, inputs, &self.outputs, plan))
+    }
+}
+
+/// Whether a declared fact (numbers, symbols, unknowns) takes a shape.
+fn accepts(declared: &InferenceFact, shape: &[usize]) -> bool {
+    let Some(rank) = declared.shape.rank().concretize() else { return true };
+    let fits = |(declared, &extent): (&GenericFactoid<TDim>, &usize)| {
+        declared.concretize().and_then(|dim| dim.to_usize().ok()).is_none_or(|fixed| fixed == extent)
+    };
+    rank as usize == shape.len() && declared.shape.dims().zip(shape).all(fits)
+}

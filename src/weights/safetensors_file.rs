@@ -1,0 +1,96 @@
+//! The safetensors format, for weights in float32 (float16, bfloat16 and float64 are widened
+//! or narrowed on reading).
+
+use super::Weights;
+use super::elements::{ElementType, to_array};
+use crate::{Error, Result};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::HashMap;
+
+pub(super) fn element_type(dtype: Dtype) -> Option<ElementType> {
+    match dtype {
+        Dtype::F64 => Some(ElementType::F64),
+        Dtype::F32 => Some(ElementType::F32),
+        Dtype::F16 => Some(ElementType::F16),
+        Dtype::BF16 => Some(ElementType::BF16),
+        _ => None,
+    }
+}
+
+pub(super) fn parse<'a>(bytes: &'a [u8], name: &str) -> Result<SafeTensors<'a>> {
+    SafeTensors::deserialize(bytes)
+        .map_err(|e| Error::Weights(format!("{name} is no whole safetensors file: {e}")))
+}
+
+/// Reads every tensor of a safetensors file, and its metadata.
+///
+/// `name` stands for the file in messages.
+///
+/// # Errors
+/// [`Error::Weights`] where the bytes are no safetensors file or a tensor isn't of floats.
+pub fn parse_safetensors(bytes: &[u8], name: &str) -> Result<(Weights, HashMap<String, String>)> {
+    let file = parse(bytes, name)?;
+    let weights = file
+        .iter()
+        .map(|(tensor, view)| {
+            let element = element_type(view.dtype()).ok_or_else(|| {
+                Error::Weights(format!("{tensor} of {name} holds {:?}, not floats", view.dtype()))
+            })?;
+            Ok((tensor.to_owned(), to_array(tensor, element, view.shape(), view.data())?))
+        })
+        .collect::<Result<Weights>>()?;
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|e| Error::Weights(format!("{name}: {e}")))?;
+    Ok((weights, metadata.metadata().clone().unwrap_or_default()))
+}
+
+/// The bytes of a safetensors file with these tensors (float32) and metadata; the same
+/// weights give the same bytes.
+///
+/// # Errors
+/// [`Error::Weights`] where the format can't hold them.
+pub fn to_safetensors(weights: &Weights, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
+    let bytes: Vec<(&str, &[usize], Vec<u8>)> = weights
+        .iter()
+        .map(|(name, tensor)| (name, tensor.shape(), tensor.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .collect();
+    let fail = |e| Error::Weights(format!("cannot write safetensors: {e}"));
+    let views = bytes
+        .iter()
+        .map(|(name, shape, data)| {
+            Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(fail)?))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    // A map of several keys is written in random order: one key keeps the bytes the same.
+    let metadata = match metadata {
+        [] => None,
+        [(key, value)] => Some(HashMap::from([((*key).to_owned(), value.clone())])),
+        _ => {
+            return Err(Error::Weights(
+                "safetensors metadata takes one key, so that its bytes are reproducible".into(),
+            ));
+        }
+    };
+    safetensors::serialize(views, metadata).map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{ArrayD, IxDyn};
+
+    #[test]
+    fn tensors_and_metadata_survive_the_round_trip() {
+        let mut weights = Weights::default();
+        weights.insert("b", ArrayD::from_shape_vec(IxDyn(&[2, 1]), vec![1.0, -2.0]).unwrap());
+        weights.insert("a", ArrayD::from_elem(IxDyn(&[]), 0.5));
+        let bytes = to_safetensors(&weights, &[("config", "{}".into())]).unwrap();
+        assert_eq!(bytes, to_safetensors(&weights, &[("config", "{}".into())]).unwrap());
+        let (read, metadata) = parse_safetensors(&bytes, "test").unwrap();
+        assert_eq!(read, weights);
+        assert_eq!(metadata["config"], "{}");
+        for end in 0..bytes.len() {
+            assert!(parse_safetensors(&bytes[..end], "test").is_err(), "cut at {end}");
+        }
+    }
+}
