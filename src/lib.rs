@@ -1,8 +1,45 @@
+//! VLU-Net, the all-in-one image restorer, on edge devices.
+//!
+//! A picture taken in noise, rain, haze, blur or low light goes in; [`vlm`] sees which
+//! degradation it is, as a vector d_I; [`restore`] undoes it with the network that
+//! "Vision-Language Gradient Descent-driven All-in-One Deep Unfolding Networks" (Zeng et al.,
+//! CVPR 2025, arXiv 2503.16930) describes. The paper's terms are in `docs/GLOSSARY.md`.
+//!
+//! ```no_run
+//! use vlunet::{bundle::Bundle, picture::{Limits, Picture, SaveOptions}, restore::{Options, Restorer}};
+//! use vlunet::vlm::Degradation;
+//!
+//! let bundle = Bundle::find("nano")?;
+//! let mut restorer = Restorer::open(&bundle, &Options::default())?;
+//! let mut photo = Picture::open("foggy.jpg".as_ref(), &Limits::default())?;
+//! photo.planes = restorer.restore(photo.planes.view(), &Degradation::for_task(&bundle, "dehaze")?)?;
+//! photo.save("clear.jpg".as_ref(), &SaveOptions::default())?;
+//! # Ok::<(), vlunet::Error>(())
+//! ```
+//!
+//! Data flows one way, and a module uses only those before it: [`arch`] (what the network is)
+//! → [`weights`] (tensors by name) → [`onnx`] (graphs) → [`bundle`] (what is shipped) →
+//! [`backend`] (a session that runs) → [`vlm`] and [`restore`]. [`frame`] and [`picture`] hold
+//! pixels, [`source`] makes them, [`eval`] measures, [`import`] brings the authors'
+//! checkpoints.
+#![deny(missing_docs)]
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+#![deny(unsafe_code)]
+
 pub mod arch;
 pub mod atomic_file;
 pub mod backend;
-mod error;
+pub mod bundle;
+pub mod eval;
 pub mod frame;
+pub mod import;
 pub mod onnx;
+pub mod picture;
+pub mod restore;
+pub mod source;
+pub mod vlm;
 pub mod weights;
+
+mod error;
+
 pub use error::{Error, Result};

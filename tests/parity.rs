@@ -10,9 +10,9 @@ use vlunet::weights::{Checkpoint, Weights, parse_safetensors, read_restorer};
 
 /// Runs a restorer on one golden case; returns its outputs by name.
 fn run(onnx: &[u8], image: &ArrayD<f32>, degradation: &ArrayD<f32>, outputs: &[&str]) -> Vec<ArrayD<f32>> {
-    let model = Model::open(onnx, "restorer").unwrap();
+    let model = Model::open(onnx, "restorer", &Options::default()).unwrap();
     let shapes = [("image", image.shape()), ("degradation", degradation.shape())];
-    let mut session = model.session(&shapes, &Options::default()).unwrap();
+    let mut session = model.session(&shapes).unwrap();
     let outcome = session
         .run(&[("image", Input::F32(image.view())), ("degradation", Input::F32(degradation.view()))])
         .unwrap();
@@ -56,7 +56,7 @@ fn features_equal_the_references_after_every_stage() {
     let taps: Vec<&str> = expected.iter().map(|(name, _)| *name).collect();
     assert!(taps.len() >= 10);
     let onnx = onnx::restorer_with_taps(&config, &weights, Size::Symbolic, &taps).unwrap();
-    let model = Model::open(&onnx, "restorer").unwrap();
+    let model = Model::open(&onnx, "restorer", &Options::default()).unwrap();
     let names: Vec<&str> = model.outputs().iter().skip(1).map(String::as_str).collect();
     let features = run(&onnx, io.get("case0.image").unwrap(), io.get("case0.degradation").unwrap(), &names);
     for ((name, expected), feature) in expected.iter().zip(&features) {

@@ -8,9 +8,10 @@
 //! use ndarray::{ArrayD, IxDyn};
 //! use vlunet::backend::{Input, Model, Options};
 //!
-//! let model = Model::open(&std::fs::read("vlm.f32.onnx").unwrap(), "vlm")?;
+//! let onnx = std::fs::read("vlm.f32.onnx").unwrap();
+//! let model = Model::open(&onnx, "vlm", &Options::default())?;
 //! let image = ArrayD::<f32>::zeros(IxDyn(&[1, 3, 224, 224]));
-//! let mut session = model.session(&[("image", &[1, 3, 224, 224])], &Options::default())?;
+//! let mut session = model.session(&[("image", &[1, 3, 224, 224])])?;
 //! let outputs = session.run(&[("image", Input::F32(image.view()))])?;
 //! println!("{:?}", outputs.get("degradation")?.shape());
 //! # Ok::<(), vlunet::Error>(())
@@ -22,10 +23,10 @@ pub use tract::{Model, Outputs, Session};
 
 use ndarray::ArrayViewD;
 
-/// How a session runs.
+/// How a model runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Threads that one run may use, at least 1.
+    /// Threads that one run may use (0 counts as 1); all sessions of a model share them.
     pub threads: usize,
 }
 

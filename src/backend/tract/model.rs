@@ -15,6 +15,7 @@ pub struct Model {
     inputs: Vec<String>,
     outputs: Vec<String>,
     graph: InferenceModel,
+    executor: multithread::Executor,
 }
 
 impl Model {
@@ -22,7 +23,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Model`] where the bytes are no ONNX model or hold an operator that tract lacks.
-    pub fn open(onnx: &[u8], name: &str) -> Result<Self> {
+    pub fn open(onnx: &[u8], name: &str, options: &Options) -> Result<Self> {
         let unreadable = |why: &str| Error::Model(format!("{name} is no model that can be read: {why}"));
         let proto = pb::ModelProto::decode(onnx).map_err(|e| unreadable(&e.to_string()))?;
         let Some(graph) = &proto.graph else { return Err(unreadable("it is empty")) };
@@ -37,7 +38,11 @@ impl Model {
         let graph = catch_unwind(AssertUnwindSafe(|| reader.model_for_proto_model(&proto)))
             .map_err(|_| unreadable("the engine gave up on it"))?
             .map_err(|e| error(&format!("{name} is no model that can be read"), &e))?;
-        Ok(Self { name: name.into(), inputs, outputs, graph })
+        let executor = match options.threads {
+            0 | 1 => multithread::Executor::SingleThread,
+            threads => multithread::Executor::multithread_with_name(threads, "vlunet"),
+        };
+        Ok(Self { name: name.into(), inputs, outputs, graph, executor })
     }
 
     /// Names of the inputs, in the file's order.
@@ -55,7 +60,7 @@ impl Model {
     /// # Errors
     /// [`Error::Model`] where an input is missing, unknown or of a shape that the model can't
     /// take.
-    pub fn session(&self, shapes: &[(&str, &[usize])], options: &Options) -> Result<Session> {
+    pub fn session(&self, shapes: &[(&str, &[usize])]) -> Result<Session> {
         if let Some((unknown, _)) =
             shapes.iter().find(|(name, _)| !self.inputs.iter().any(|input| input == name))
         {
@@ -83,11 +88,7 @@ impl Model {
             graph.set_input_fact(index, fact).map_err(|e| error(&self.name, &e))?;
             inputs.push((name.clone(), shape.to_vec()));
         }
-        let executor = match options.threads {
-            0 | 1 => multithread::Executor::SingleThread,
-            threads => multithread::Executor::multithread_with_name(threads, "vlunet"),
-        };
-        let run = RunOptions { executor: Some(executor), ..Default::default() };
+        let run = RunOptions { executor: Some(self.executor.clone()), ..Default::default() };
         let plan = graph
             .into_optimized()
             .and_then(|graph| graph.into_runnable_with_options(&run))

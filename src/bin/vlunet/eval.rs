@@ -1,0 +1,124 @@
+//! `vlunet eval`: PSNR and SSIM on pictures whose clean targets are known.
+
+use crate::args::{Memory, ModelArgs, strength};
+use crate::output;
+use std::path::PathBuf;
+use vlunet::eval::dataset::{Dataset, Noise};
+use vlunet::eval::{Evaluation, MeanScores};
+use vlunet::picture::{Picture, SaveOptions};
+use vlunet::restore::Restorer;
+use vlunet::vlm::{Degradation, Detector};
+use vlunet::{Error, Result};
+
+/// Measures PSNR and SSIM of inputs and restored outputs against clean targets.
+///
+/// Pictures are cropped to multiples of 16, as in the paper.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  vlunet eval --data sots/ --task dehaze
+  vlunet eval --data cbsd68/ --noise 25 --task denoise --json")]
+pub struct Args {
+    /// A folder with input/ and target/, or with clean pictures for --noise.
+    #[arg(short, long, value_name = "FOLDER")]
+    data: PathBuf,
+
+    /// Adds Gaussian noise of this standard deviation (of 255) to the clean pictures.
+    #[arg(short, long, value_name = "SIGMA")]
+    noise: Option<f32>,
+
+    /// Where the noise's random numbers start.
+    #[arg(long, requires = "noise", default_value_t = 0)]
+    seed: u64,
+
+    /// What to undo; detected in each picture where not given, if the model can.
+    #[arg(short, long, value_name = "TASK")]
+    task: Option<String>,
+
+    /// Blend of the restored picture (1) and the input (0).
+    #[arg(short, long, value_parser = strength, default_value = "1")]
+    strength: f32,
+
+    /// Memory that a run may take, as 1GiB.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Memory>,
+
+    /// Takes the first pictures only.
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+
+    /// Writes the restored pictures into this folder, as PNG.
+    #[arg(long, value_name = "FOLDER")]
+    save: Option<PathBuf>,
+
+    /// Prints JSON.
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+
+    /// Prints a Markdown table.
+    #[arg(long)]
+    markdown: bool,
+
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let noise = args.noise.map(|sigma| Noise { sigma, seed: args.seed });
+    let mut dataset = Dataset::open(&args.data, noise)?;
+    dataset.truncate(args.limit.unwrap_or(usize::MAX));
+    if dataset.is_empty() {
+        return Err(Error::Input(format!("{} has nothing to evaluate", args.data.display())));
+    }
+    let bundle = args.model.bundle()?;
+    let mut restorer = Restorer::open(&bundle, &args.model.restore_options(args.memory, args.strength)?)?;
+    let task = args.task.as_ref().map(|task| Degradation::for_task(&bundle, task)).transpose()?;
+    let mut detector = match &task {
+        Some(_) => None,
+        None => Some(Detector::open(&bundle, args.model.dtype(), &args.model.backend()?)?),
+    };
+    if let Some(folder) = &args.save {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    let progress = output::progress(dataset.len(), args.json);
+    let mut unsaved = Ok(());
+    let evaluation = Evaluation::run(
+        &dataset,
+        |pair| {
+            let detected =
+                detector.as_mut().map(|detector| detector.detect(pair.input.view())).transpose()?;
+            let degradation = task.as_ref().or(detected.as_ref().map(|detection| &detection.degradation));
+            let degradation = degradation.ok_or_else(|| Error::Input("no task and no detector".into()))?;
+            restorer.restore(pair.input.view(), degradation)
+        },
+        |image, pair, output| {
+            if let (Some(folder), Ok(())) = (&args.save, &unsaved) {
+                let path = folder.join(&pair.name).with_extension("png");
+                unsaved = Picture::new(output.clone()).save(&path, &SaveOptions::default());
+            }
+            progress.set_message(format!("{} {:.2} dB", image.file, image.scores.psnr_out));
+            progress.inc(1);
+        },
+    )?;
+    progress.finish_and_clear();
+    unsaved?;
+    if args.json {
+        return output::json(&evaluation);
+    }
+    let header = ["file", "PSNR in", "PSNR out", "SSIM in", "SSIM out"];
+    let mut table = output::table(&header, args.markdown);
+    for image in &evaluation.images {
+        table.add_row(cells(&image.file, &image.scores));
+    }
+    table.add_row(cells(&format!("mean of {}", evaluation.count), &evaluation.mean));
+    output::line(table)
+}
+
+fn cells(name: &str, scores: &MeanScores) -> [String; 5] {
+    [
+        name.to_owned(),
+        format!("{:.2}", scores.psnr_in),
+        format!("{:.2}", scores.psnr_out),
+        format!("{:.4}", scores.ssim_in),
+        format!("{:.4}", scores.ssim_out),
+    ]
+}

@@ -1,0 +1,121 @@
+//! `vlunet info`: what a model is and what it costs.
+
+use crate::args::Size;
+use crate::output;
+use serde_json::json;
+use std::path::Path;
+use vlunet::arch::VluNetConfig;
+use vlunet::bundle::Bundle;
+use vlunet::weights::Checkpoint;
+use vlunet::{Error, Result};
+
+/// Tells what a model is: parameters, multiply-accumulates and bytes moved, stage by stage.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A bundle, a checkpoint (.ckpt, .pth, .safetensors), or a configuration by name: full,
+    /// small, nano, pico.
+    #[arg(value_name = "MODEL", default_value = "nano")]
+    model: String,
+
+    /// The size of the picture to restore.
+    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "640x360")]
+    size: Size,
+
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let (title, config) = find(&args.model)?;
+    let Size { width, height } = args.size;
+    let cost = config.cost(height as usize, width as usize);
+    if args.json {
+        let stages: Vec<_> = cost
+            .stages
+            .iter()
+            .map(|stage| {
+                json!({
+                    "name": stage.name,
+                    "parameters": stage.parameters,
+                    "macs": stage.macs,
+                    "bytes_moved": stage.bytes_moved,
+                })
+            })
+            .collect();
+        return output::json(&json!({
+            "model": title,
+            "config": config,
+            "size": format!("{width}x{height}"),
+            "parameters": cost.parameters(),
+            "macs": cost.macs(),
+            "macs_per_pixel": cost.macs_per_pixel(),
+            "macs_by_dtype": { "f32": cost.macs() },
+            "bytes_moved": cost.bytes_moved(),
+            "stages": stages,
+        }));
+    }
+    output::line(format!("{title} at {width}x{height}"))?;
+    output::line(format!(
+        "{} parameters, {:.1} kMAC per pixel, inputs padded to multiples of {}",
+        thousands(cost.parameters()),
+        cost.macs_per_pixel() / 1e3,
+        config.multiple()
+    ))?;
+    let mut table = output::table(&["stage", "parameters", "MMAC", "share", "MB moved"], false);
+    let megas = |value: u64| format!("{:.1}", value as f64 / 1e6);
+    for stage in &cost.stages {
+        let share = 100.0 * stage.macs as f64 / cost.macs().max(1) as f64;
+        table.add_row([
+            stage.name.clone(),
+            thousands(stage.parameters),
+            megas(stage.macs),
+            format!("{share:.1} %"),
+            megas(stage.bytes_moved),
+        ]);
+    }
+    table.add_row([
+        "total".into(),
+        thousands(cost.parameters()),
+        megas(cost.macs()),
+        "100.0 %".into(),
+        megas(cost.bytes_moved()),
+    ]);
+    output::line(table)
+}
+
+fn find(model: &str) -> Result<(String, VluNetConfig)> {
+    let path = Path::new(model);
+    let is_archive = path.extension().is_some_and(|extension| extension == "vlu");
+    if path.is_file() && !is_archive {
+        let (config, _) = vlunet::weights::read_restorer(&Checkpoint::open(path)?)?;
+        return Ok((model.into(), config));
+    }
+    match Bundle::find(model) {
+        Ok(bundle) => {
+            let manifest = bundle.manifest();
+            Ok((format!("{} {}", bundle.origin(), manifest.version), manifest.config.clone()))
+        }
+        Err(error) if path.exists() => Err(error),
+        Err(_) => VluNetConfig::preset(model)
+            .map(|config| (format!("configuration {model}"), config))
+            .ok_or_else(|| {
+                Error::Input(format!(
+                    "{model} is no bundle, checkpoint or configuration (full, small, nano, pico)"
+                ))
+            }),
+    }
+}
+
+/// 1234567 as `1,234,567`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,138 @@
+//! Making a bundle: files first, then the manifest with their hashes.
+
+use super::manifest::{Dtype, FILE_NAME, FileEntry, Manifest, Variant, VlmManifest};
+use super::prompts::{Prompt, Prompts};
+use super::{Golden, files};
+use crate::arch::VluNetConfig;
+use crate::weights::{Weights, to_safetensors};
+use crate::{Error, Result, atomic_file};
+use ndarray::Array2;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// A bundle in the making.
+pub struct Builder {
+    /// Short name.
+    pub name: String,
+    /// The weights' version.
+    pub version: semver::Version,
+    /// Licence of the weights.
+    pub license: String,
+    /// What the weights were trained on, and by whom.
+    pub training_data: String,
+    /// The restorer's configuration.
+    pub config: VluNetConfig,
+    /// The restorer as ONNX, float32.
+    pub restorer: Vec<u8>,
+    /// The VLM head and its image tower as ONNX, float32.
+    pub vlm: Option<(VlmManifest, Vec<u8>)>,
+    /// The degradations it knows.
+    pub prompts: Vec<Prompt>,
+    /// d_T of each prompt, `[N, 512]`.
+    pub text_features: Option<Array2<f32>>,
+    /// A typical d_I of each prompt, `[N, 512]`.
+    pub degradations: Option<Array2<f32>>,
+    /// The golden frame.
+    pub golden: Option<Golden>,
+}
+
+impl Builder {
+    /// Writes the bundle to a `.vlu` file, or to a folder for any other name.
+    ///
+    /// It appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where a folder is there already, [`Error::Io`] where it can't be
+    /// written.
+    pub fn write(self, path: &Path) -> Result<()> {
+        let (name, origin) = (self.name.clone(), path.display().to_string());
+        let files = self.into_files()?;
+        if path.extension().is_some_and(|extension| extension == "vlu") {
+            let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+            return atomic_file::write_bytes(path, &files::to_archive(files)?);
+        }
+        if path.exists() {
+            return Err(Error::Bundle {
+                bundle: origin,
+                reason: "this folder exists already: remove it first, or give another name".into(),
+            });
+        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        let staging = tempfile::Builder::new()
+            .prefix(&format!(".{name}-"))
+            .tempdir_in(parent)
+            .map_err(Error::io("create a folder in", parent))?;
+        for (name, bytes) in &files {
+            atomic_file::write_bytes(&staging.path().join(name), bytes)?;
+        }
+        make_readable(staging.path())?;
+        std::fs::rename(staging.path(), path).map_err(Error::io("create", path))
+    }
+
+    /// Every file by its name, the manifest first.
+    fn into_files(self) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut files = vec![(FILE_NAME.to_owned(), Vec::new())];
+        let mut add = |name: &str, bytes: Vec<u8>| {
+            let entry = FileEntry { file: name.into(), bytes: bytes.len() as u64, sha256: sha256(&bytes) };
+            files.push((name.into(), bytes));
+            entry
+        };
+        let restorer = add("restorer.f32.onnx", self.restorer);
+        let (vlm, vlm_entry) = match self.vlm {
+            Some((manifest, onnx)) => (Some(manifest), Some(add("vlm.f32.onnx", onnx))),
+            None => (None, None),
+        };
+        let vectors: Weights =
+            [(Prompts::TEXT_FEATURES, self.text_features), (Prompts::DEGRADATIONS, self.degradations)]
+                .into_iter()
+                .filter_map(|(name, matrix)| Some((name.to_owned(), matrix?.into_dyn())))
+                .collect();
+        let prompt_vectors = add("prompts.safetensors", to_safetensors(&vectors, &[])?);
+        let golden =
+            self.golden.map(|golden| Ok(add("golden.safetensors", golden.to_bytes()?))).transpose()?;
+        let manifest = Manifest {
+            format: Manifest::current_format(),
+            name: self.name,
+            version: self.version,
+            created: today(),
+            license: self.license,
+            training_data: self.training_data,
+            minimum_vlunet: semver::Version::new(0, 1, 0),
+            config: self.config,
+            vlm,
+            variants: vec![Variant { dtype: Dtype::F32, restorer, vlm: vlm_entry }],
+            prompts: self.prompts,
+            prompt_vectors,
+            golden,
+        };
+        let text = toml::to_string_pretty(&manifest).map_err(|e| Error::Input(format!("manifest: {e}")))?;
+        // What is written must read.
+        Manifest::parse(text.as_bytes()).map_err(Error::Input)?;
+        files[0].1 = text.into_bytes();
+        Ok(files)
+    }
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The date in UTC, or that of `SOURCE_DATE_EPOCH`, so that builds can be repeated.
+fn today() -> String {
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
+    let fixed = epoch.and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok());
+    fixed.unwrap_or_else(time::OffsetDateTime::now_utc).date().to_string()
+}
+
+/// A temporary folder is for its owner alone; a bundle is for all.
+fn make_readable(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder, open).map_err(Error::io("open up", folder))?;
+    }
+    Ok(())
+}

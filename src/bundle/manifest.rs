@@ -1,0 +1,188 @@
+//! `manifest.toml`: what a bundle is made of, what it was made from, what it needs.
+
+use crate::arch::{ClipConfig, VluNetConfig};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use super::prompts::Prompt;
+
+/// The manifest's name in a bundle.
+pub(super) const FILE_NAME: &str = "manifest.toml";
+
+/// More than any manifest needs; a larger file is refused before it is read.
+pub(super) const MAX_BYTES: u64 = 1 << 20;
+
+/// The version of the bundle format that this program writes and reads.
+const FORMAT: u32 = 1;
+
+/// More prompts than any bundle needs.
+const MAX_PROMPTS: usize = 1024;
+
+/// What a bundle holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the bundle format.
+    pub format: u32,
+    /// Short name, as in `--model nano`.
+    pub name: String,
+    /// The weights' version.
+    pub version: semver::Version,
+    /// The day on which the bundle was made, as `2026-11-23`.
+    pub created: String,
+    /// Licence of the weights (an SPDX expression, or a sentence).
+    pub license: String,
+    /// What the weights were trained on, and by whom.
+    pub training_data: String,
+    /// The oldest program that runs this bundle.
+    pub minimum_vlunet: semver::Version,
+    /// The restorer's configuration.
+    pub config: VluNetConfig,
+    /// The VLM head, where the bundle has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlm: Option<VlmManifest>,
+    /// The same models in different number formats, the best first.
+    pub variants: Vec<Variant>,
+    /// The degradations that the bundle knows, in the order of their vectors.
+    pub prompts: Vec<Prompt>,
+    /// Vectors of the prompts (safetensors).
+    pub prompt_vectors: FileEntry,
+    /// A frame and what the restorer makes of it (safetensors).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden: Option<FileEntry>,
+}
+
+/// The VLM head of a bundle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VlmManifest {
+    /// Its towers.
+    pub config: ClipConfig,
+    /// How a picture becomes its input.
+    pub preprocessing: Preprocessing,
+}
+
+/// How a picture becomes the VLM head's input: the shorter side is resized to the tower's
+/// (bicubic, a = −0.5, antialiased), the centre cropped, and each channel normalised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocessing {
+    /// Subtracted from R, G, B in 0..=1.
+    pub mean: [f32; 3],
+    /// Then divided by.
+    pub std: [f32; 3],
+}
+
+impl Preprocessing {
+    /// The constants of CLIP.
+    pub fn clip() -> Self {
+        Self {
+            mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
+            std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
+        }
+    }
+}
+
+/// A number format of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// 8-bit integers.
+    Int8,
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Int8 => "int8",
+        })
+    }
+}
+
+/// The models of a bundle in one number format.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// The number format.
+    pub dtype: Dtype,
+    /// The restorer, `image` and `degradation` to `restored`.
+    pub restorer: FileEntry,
+    /// The VLM head's image tower, `image` to `degradation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlm: Option<FileEntry>,
+}
+
+/// One file of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Its path within the bundle.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256, in lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// The format that this program writes.
+    pub(super) fn current_format() -> u32 {
+        FORMAT
+    }
+
+    /// Reads and checks a manifest; the error is the reason why not.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(text).map_err(|_| format!("{FILE_NAME} is not UTF-8 text"))?;
+        let invalid = |e: toml::de::Error| format!("{FILE_NAME}: {}", crate::error::one_line(&e.to_string()));
+        // The format first: a newer one may have fields that this program doesn't know.
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let Format { format } = toml::from_str(text).map_err(invalid)?;
+        if format != FORMAT {
+            return Err(format!("it has format {format}; this program reads format {FORMAT}"));
+        }
+        let manifest: Self = toml::from_str(text).map_err(invalid)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let own = semver::Version::parse(env!("CARGO_PKG_VERSION")).map_err(|e| e.to_string())?;
+        if self.minimum_vlunet > own {
+            return Err(format!("it needs vlunet {} or newer; this is {own}", self.minimum_vlunet));
+        }
+        self.config.validate().map_err(|e| e.to_string())?;
+        if let Some(vlm) = &self.vlm {
+            vlm.config.validate().map_err(|e| e.to_string())?;
+            let sane = |x: &f32| x.is_finite() && x.abs() <= 10.0;
+            let Preprocessing { mean, std } = &vlm.preprocessing;
+            if !mean.iter().chain(std).all(sane) || std.iter().any(|x| *x < 1e-3) {
+                return Err("its preprocessing constants are out of range".into());
+            }
+        }
+        if self.variants.is_empty() {
+            return Err("it has no variant".into());
+        }
+        if self.prompts.len() > MAX_PROMPTS {
+            return Err(format!("it has {} prompts, more than {MAX_PROMPTS}", self.prompts.len()));
+        }
+        if let Some(entry) = self.entries().find(|entry| !super::files::is_plain(&entry.file)) {
+            return Err(format!("{:?} is no path within a bundle", entry.file));
+        }
+        Ok(())
+    }
+
+    /// Every file that the manifest names.
+    pub fn entries(&self) -> impl Iterator<Item = &FileEntry> {
+        let models = self.variants.iter().flat_map(|variant| [Some(&variant.restorer), variant.vlm.as_ref()]);
+        models.flatten().chain([&self.prompt_vectors]).chain(&self.golden)
+    }
+}

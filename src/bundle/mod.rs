@@ -1,0 +1,182 @@
+//! The unit that is shipped and updated: a manifest, the models as ONNX, the prompts, and a
+//! golden frame to test the whole with.
+//!
+//! A bundle is a folder, the same as one `.vlu` file (a tar), or compiled into the program.
+//! Every file is checked against its SHA-256 in the manifest before it is used.
+//!
+//! ```no_run
+//! use vlunet::bundle::Bundle;
+//!
+//! let bundle = Bundle::find("nano")?;
+//! println!("{} {}", bundle.manifest().name, bundle.manifest().version);
+//! # Ok::<(), vlunet::Error>(())
+//! ```
+
+mod builder;
+#[cfg(feature = "embedded-model")]
+mod embedded;
+mod files;
+mod golden;
+mod manifest;
+mod prompts;
+
+pub use builder::Builder;
+pub use golden::Golden;
+pub use manifest::{Dtype, FileEntry, Manifest, Preprocessing, Variant, VlmManifest};
+pub use prompts::{Prompt, Prompts, Task};
+
+use crate::{Error, Result};
+use files::Files;
+use std::borrow::Cow;
+use std::path::Path;
+
+/// Name of the bundle that the program carries.
+pub const DEFAULT_BUNDLE: &str = "nano";
+
+/// A bundle whose manifest has been read and checked.
+pub struct Bundle {
+    origin: String,
+    manifest: Manifest,
+    files: Files,
+}
+
+impl Bundle {
+    /// The bundle at a path (a folder or a `.vlu` file), or the embedded one by its name.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where there is none, or its manifest is missing, unreadable, of
+    /// another format or for a newer program; [`Error::Io`] where it can't be read.
+    pub fn find(name_or_path: &str) -> Result<Self> {
+        let path = Path::new(name_or_path);
+        if path.exists() {
+            return Self::open(path);
+        }
+        #[cfg(feature = "embedded-model")]
+        if name_or_path == DEFAULT_BUNDLE {
+            return Self::with_files(format!("{DEFAULT_BUNDLE} (embedded)"), embedded::files());
+        }
+        let known = if cfg!(feature = "embedded-model") { DEFAULT_BUNDLE } else { "none in this build" };
+        Err(Error::Bundle {
+            bundle: name_or_path.into(),
+            reason: format!(
+                "there is no such folder or .vlu file, and no embedded model of that name ({known})"
+            ),
+        })
+    }
+
+    /// The bundle in a folder or a `.vlu` file.
+    ///
+    /// # Errors
+    /// As [`Bundle::find`].
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::with_files(path.display().to_string(), Files::open(path)?)
+    }
+
+    /// The bundle in the bytes of a `.vlu` file; `origin` stands for it in messages.
+    ///
+    /// # Errors
+    /// As [`Bundle::find`].
+    pub fn from_archive(bytes: &[u8], origin: &str) -> Result<Self> {
+        Self::with_files(origin.into(), Files::from_archive(bytes, origin)?)
+    }
+
+    fn with_files(origin: String, files: Files) -> Result<Self> {
+        let fail = |reason: String| Error::Bundle { bundle: origin.clone(), reason };
+        let text = files.read(manifest::FILE_NAME, manifest::MAX_BYTES).map_err(|e| fail(e.to_string()))?;
+        let manifest = Manifest::parse(&text).map_err(fail)?;
+        Ok(Self { origin, manifest, files })
+    }
+
+    /// Where the bundle came from, for people.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// What the bundle holds.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The bytes of a file of the manifest, checked against its size and hash.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where the file is missing or not what the manifest says.
+    pub fn read(&self, entry: &FileEntry) -> Result<Cow<'_, [u8]>> {
+        let bytes = self.files.read(&entry.file, entry.bytes).map_err(|e| self.fail(e.to_string()))?;
+        let found = builder::sha256(&bytes);
+        if bytes.len() as u64 != entry.bytes || found != entry.sha256 {
+            return Err(self.fail(format!(
+                "{} is not the file that the manifest describes (SHA-256 {found}, {} bytes): get the bundle again",
+                entry.file,
+                bytes.len()
+            )));
+        }
+        Ok(bytes)
+    }
+
+    /// The variant of that dtype, or the manifest's first, which is its best.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where there is none of that dtype.
+    pub fn variant(&self, dtype: Option<Dtype>) -> Result<&Variant> {
+        let variants = &self.manifest.variants;
+        let found = variants.iter().find(|variant| dtype.is_none_or(|dtype| dtype == variant.dtype));
+        found.ok_or_else(|| {
+            let known: Vec<String> = variants.iter().map(|variant| variant.dtype.to_string()).collect();
+            self.fail(format!(
+                "no {} variant; it has {}",
+                dtype.map_or("usable".into(), |d| d.to_string()),
+                known.join(", ")
+            ))
+        })
+    }
+
+    /// The prompts and their vectors.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where their file is missing, altered or doesn't fit the manifest.
+    pub fn prompts(&self) -> Result<Prompts> {
+        let bytes = self.read(&self.manifest.prompt_vectors)?;
+        Prompts::parse(&self.manifest.prompts, &bytes).map_err(|reason| self.fail(reason))
+    }
+
+    /// The golden frame, where the bundle has one.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where its file is missing, altered or incomplete.
+    pub fn golden(&self) -> Result<Option<Golden>> {
+        let Some(entry) = &self.manifest.golden else { return Ok(None) };
+        let bytes = self.read(entry)?;
+        Golden::parse(&bytes).map(Some).map_err(|e| self.fail(e.to_string()))
+    }
+
+    /// Reads every file that the manifest names and checks it.
+    ///
+    /// # Errors
+    /// As [`Bundle::read`], for the first file that fails.
+    pub fn verify(&self) -> Result<()> {
+        for entry in self.manifest.entries() {
+            self.read(entry)?;
+        }
+        self.prompts()?;
+        self.golden()?;
+        Ok(())
+    }
+
+    /// The whole bundle as the bytes of a `.vlu` file; the same bundle gives the same bytes.
+    ///
+    /// # Errors
+    /// As [`Bundle::verify`].
+    pub fn to_archive(&self) -> Result<Vec<u8>> {
+        let text = self.files.read(manifest::FILE_NAME, manifest::MAX_BYTES)?;
+        let mut files = vec![(manifest::FILE_NAME, text)];
+        for entry in self.manifest.entries() {
+            files.push((&entry.file, self.read(entry)?));
+        }
+        files::to_archive(files.iter().map(|(name, bytes)| (*name, bytes.as_ref())))
+    }
+
+    fn fail(&self, reason: String) -> Error {
+        Error::Bundle { bundle: self.origin.clone(), reason }
+    }
+}

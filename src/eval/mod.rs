@@ -1,0 +1,8 @@
+//! How good a restorer is: metrics, sets of pictures, synthetic degradations.
+
+pub mod dataset;
+pub mod degrade;
+pub mod metrics;
+mod report;
+
+pub use report::{Evaluation, ImageScores, MeanScores};

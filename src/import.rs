@@ -1,0 +1,163 @@
+//! An authors' checkpoint, or bare weights, to a bundle.
+
+use crate::arch::{ClipConfig, DEGRADATION_DIM};
+use crate::backend::{Input, Model, Options};
+use crate::bundle::{Builder, Golden, Preprocessing, Prompt, Task, VlmManifest};
+use crate::restore::{self, Restorer};
+use crate::source::synthetic::{SyntheticConfig, SyntheticSource, Weather};
+use crate::vlm::{Degradation, tokenize};
+use crate::weights::{Checkpoint, Weights, parse_safetensors, read_restorer, read_vlm};
+use crate::{Error, Result, frame, onnx};
+use ndarray::{Array1, Array2, ArrayD, Axis, Ix2};
+use std::path::{Path, PathBuf};
+
+/// The prompts that the authors' text tower was trained with, in their order.
+const PAPER_PROMPTS: [(&str, Task); 7] = [
+    ("image with noise", Task::Denoise),
+    ("image with many noise", Task::Denoise),
+    ("image with large amount of noise", Task::Denoise),
+    ("image with haze", Task::Dehaze),
+    ("image with rain", Task::Derain),
+    ("image with blur", Task::Deblur),
+    ("image with low light", Task::LowLight),
+];
+
+/// Size of the golden frame: a multiple of every network's.
+const GOLDEN_SIZE: (u32, u32) = (128, 96);
+
+/// What an imported bundle says of itself, and what goes into it beside the checkpoint.
+#[derive(Clone, Debug)]
+pub struct ImportOptions {
+    /// Short name.
+    pub name: String,
+    /// The weights' version.
+    pub version: semver::Version,
+    /// Licence of the weights.
+    pub license: String,
+    /// What the weights were trained on, and by whom.
+    pub training_data: String,
+    /// For a checkpoint without a VLM head: safetensors with `degradation` `[N, 512]`, one
+    /// learned d_I per task, and the tasks' names as a JSON list under `tasks` in its metadata.
+    pub degradations: Option<PathBuf>,
+    /// How the text tower and the golden frame are computed.
+    pub backend: Options,
+}
+
+/// Reads a checkpoint and makes a bundle of it.
+///
+/// The text tower is run once on the prompts, and the restorer once on a golden frame, so
+/// that what is written is known to run.
+///
+/// # Errors
+/// [`Error::Weights`] where tensors are missing, misshaped or not finite, or there is neither
+/// a VLM head nor a list of degradations; [`Error::Model`] where a network doesn't run.
+pub fn import(checkpoint: &Path, options: &ImportOptions) -> Result<Builder> {
+    let checkpoint = Checkpoint::open(checkpoint)?;
+    let head = match &options.degradations {
+        Some(file) => learned_degradations(file)?,
+        None => match read_vlm(&checkpoint)? {
+            Some((config, weights)) => vlm_head(&config, &weights, &options.backend)?,
+            None => {
+                return Err(Error::Weights(format!(
+                    "{} has no VLM head: give a file with one d_I per task by --degradations",
+                    checkpoint.path().display()
+                )));
+            }
+        },
+    };
+    let (config, weights) = read_restorer(&checkpoint)?;
+    drop(checkpoint);
+    log::info!("restorer: {config:?}");
+    let restorer = onnx::restorer(&config, &weights, onnx::Size::Symbolic)?;
+    drop(weights);
+    let vectors = head.degradations.as_ref().or(head.text_features.as_ref());
+    let typical = vectors.and_then(|vectors| vectors.rows().into_iter().next().map(|row| row.to_vec()));
+    let degradation = Degradation::new(typical.unwrap_or_default())?;
+    let model = Model::open(&restorer, "the imported restorer", &options.backend)?;
+    let golden =
+        golden_frame(Restorer::new(model, config.clone(), &restore::Options::default())?, &degradation)?;
+    Ok(Builder {
+        name: options.name.clone(),
+        version: options.version.clone(),
+        license: options.license.clone(),
+        training_data: options.training_data.clone(),
+        config,
+        restorer,
+        vlm: head.vlm,
+        prompts: head.prompts,
+        text_features: head.text_features,
+        degradations: head.degradations,
+        golden: Some(golden),
+    })
+}
+
+/// What tells the restorer which degradation there is.
+struct Head {
+    vlm: Option<(VlmManifest, Vec<u8>)>,
+    prompts: Vec<Prompt>,
+    text_features: Option<Array2<f32>>,
+    degradations: Option<Array2<f32>>,
+}
+
+fn vlm_head(config: &ClipConfig, weights: &Weights, options: &Options) -> Result<Head> {
+    log::info!("VLM head: {config:?}");
+    let text_tower = onnx::text_tower(config, weights)?;
+    let model = Model::open(&text_tower, "the text tower", options)?;
+    drop(text_tower);
+    let mut session = model.session(&[("tokens", &[1, config.context])])?;
+    let mut features = Array2::zeros((0, DEGRADATION_DIM));
+    for (text, _) in PAPER_PROMPTS {
+        let tokens = Array1::from(tokenize(text, config.context)?).insert_axis(Axis(0)).into_dyn();
+        let outputs = session.run(&[("tokens", Input::I64(tokens.view()))])?;
+        let row = outputs.get("features")?;
+        let row = row.to_shape(DEGRADATION_DIM).map_err(|e| Error::Model(format!("the text tower: {e}")))?;
+        features.push_row(row.view()).map_err(|e| Error::Model(format!("the text tower: {e}")))?;
+    }
+    let manifest = VlmManifest { config: config.clone(), preprocessing: Preprocessing::clip() };
+    Ok(Head {
+        vlm: Some((manifest, onnx::image_tower(config, weights)?)),
+        prompts: PAPER_PROMPTS.map(|(text, task)| Prompt { text: text.into(), task }).to_vec(),
+        text_features: Some(features),
+        degradations: None,
+    })
+}
+
+fn learned_degradations(file: &Path) -> Result<Head> {
+    let name = file.display().to_string();
+    let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
+    let (tensors, metadata) = parse_safetensors(&bytes, &name)?;
+    tensors.check_finite()?;
+    let tasks = metadata.get("tasks").and_then(|json| serde_json::from_str::<Vec<String>>(json).ok());
+    let tasks =
+        tasks.ok_or_else(|| Error::Weights(format!("{name} has no JSON list of tasks in its metadata")))?;
+    let vectors = tensors.get("degradation")?;
+    if vectors.shape() != [tasks.len(), DEGRADATION_DIM] {
+        return Err(Error::Weights(format!(
+            "degradation of {name} has shape {:?}, not one row of {DEGRADATION_DIM} for each of {} tasks",
+            vectors.shape(),
+            tasks.len()
+        )));
+    }
+    let prompts = tasks
+        .into_iter()
+        .map(|text| Ok(Prompt { task: Task::of_prompt(&text)?, text }))
+        .collect::<Result<Vec<Prompt>>>()?;
+    let degradations =
+        vectors.clone().into_dimensionality::<Ix2>().map_err(|e| Error::Weights(e.to_string()))?;
+    Ok(Head { vlm: None, prompts, text_features: None, degradations: Some(degradations) })
+}
+
+/// What the restorer makes of a frame of the synthetic road.
+fn golden_frame(mut restorer: Restorer, degradation: &Degradation) -> Result<Golden> {
+    let (width, height) = GOLDEN_SIZE;
+    let config = SyntheticConfig { weather: Weather::Noise, width, height, ..SyntheticConfig::default() };
+    let frame = SyntheticSource::new(config)?.next_frame();
+    let image = frame::from_rgb8(&frame.degraded);
+    let restored = restorer.restore(image.view(), degradation)?;
+    let batch = |planes: frame::Planes| -> ArrayD<f32> { planes.insert_axis(Axis(0)).into_dyn() };
+    Ok(Golden {
+        image: batch(image),
+        degradation: degradation.as_row().to_owned(),
+        restored: batch(restored),
+    })
+}

@@ -1,0 +1,210 @@
+//! The restorer of a bundle at work.
+
+use super::memory::{bytes_per_pixel, default_memory};
+use super::padding::reflect;
+use super::tiles::{Tiling, window};
+use crate::arch::{DEGRADATION_DIM, VluNetConfig};
+use crate::backend::{self, Input, Model, Session};
+use crate::bundle::{Bundle, Dtype, Golden};
+use crate::frame::Planes;
+use crate::vlm::Degradation;
+use crate::{Error, Result};
+use ndarray::{Array3, ArrayD, ArrayView3, Axis, Ix4, s};
+
+/// Sessions for this many picture sizes are kept; a folder of photos has few.
+const KEPT_SESSIONS: usize = 4;
+
+/// The largest picture: 8K in either orientation, with room for square ones.
+const MAX_PIXELS: usize = 7680 * 7680;
+
+/// The largest difference from the golden output that engines' rounding may make.
+const SELF_TEST_TOLERANCE: f32 = 1e-3;
+
+/// How pictures are restored.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Number format of the model; the bundle's best where none is given.
+    pub dtype: Option<Dtype>,
+    /// How the engine runs.
+    pub backend: backend::Options,
+    /// Bytes that a run may take at its peak, beside the weights.
+    pub memory: u64,
+    /// Blend of the restored picture (1) and the input (0).
+    pub strength: f32,
+}
+
+impl Default for Options {
+    /// The bundle's best model on all cores, half of the free memory, full strength.
+    fn default() -> Self {
+        Self { dtype: None, backend: backend::Options::default(), memory: default_memory(), strength: 1.0 }
+    }
+}
+
+/// The restorer of a bundle.
+pub struct Restorer {
+    model: Model,
+    config: VluNetConfig,
+    /// Most recently used last, each with its picture size (height, width).
+    sessions: Vec<((usize, usize), Session)>,
+    max_pixels: usize,
+    strength: f32,
+}
+
+impl Restorer {
+    /// Opens a bundle's restorer.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where the bundle lacks the variant or its file is altered,
+    /// [`Error::Model`] where that can't be read, [`Error::Input`] for a strength outside
+    /// 0..=1.
+    pub fn open(bundle: &Bundle, options: &Options) -> Result<Self> {
+        let entry = &bundle.variant(options.dtype)?.restorer;
+        let model = Model::open(&bundle.read(entry)?, &entry.file, &options.backend)?;
+        Self::new(model, bundle.manifest().config.clone(), options)
+    }
+
+    /// From a model that takes `image` and `degradation` and gives `restored`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where it has other inputs or outputs.
+    pub fn new(model: Model, config: VluNetConfig, options: &Options) -> Result<Self> {
+        if !(0.0..=1.0).contains(&options.strength) {
+            return Err(Error::Input(format!("a strength of {} is outside 0..=1", options.strength)));
+        }
+        if model.inputs() != ["image", "degradation"]
+            || !model.outputs().iter().any(|name| name == "restored")
+        {
+            return Err(Error::Model(format!(
+                "a restorer takes image, degradation and gives restored; this one takes {} and gives {}",
+                model.inputs().join(", "),
+                model.outputs().join(", ")
+            )));
+        }
+        let max_pixels = (options.memory as f64 / bytes_per_pixel(&config)) as usize;
+        Ok(Self { model, config, sessions: Vec::new(), max_pixels, strength: options.strength })
+    }
+
+    /// Restores a picture `[3, H, W]`, RGB in 0..=1, and gives one of the same size in 0..=1.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an empty picture, one beyond 8K, or one with values that aren't
+    /// finite; [`Error::Model`] where the engine fails.
+    pub fn restore(&mut self, image: ArrayView3<'_, f32>, degradation: &Degradation) -> Result<Planes> {
+        let (channels, height, width) = image.dim();
+        if channels != 3 || height == 0 || width == 0 || height.saturating_mul(width) > MAX_PIXELS {
+            return Err(Error::Input(format!(
+                "a picture of {channels} channels and {width}x{height} pixels can't be restored: 3 channels and 1 to {MAX_PIXELS} pixels can"
+            )));
+        }
+        if image.iter().any(|value| !value.is_finite()) {
+            return Err(Error::Input("the picture holds NaN or infinite values".into()));
+        }
+        if self.strength == 0.0 {
+            return Ok(image.to_owned());
+        }
+        let multiple = self.config.multiple();
+        let (padded_height, padded_width) =
+            (height.next_multiple_of(multiple), width.next_multiple_of(multiple));
+        let padded;
+        let input = if (padded_height, padded_width) == (height, width) {
+            image
+        } else {
+            padded = reflect(image, padded_height, padded_width);
+            padded.view()
+        };
+        let mut restored = self.restore_multiple(input, degradation)?;
+        let strength = self.strength;
+        restored.slice_collapse(s![.., ..height, ..width]);
+        ndarray::Zip::from(&mut restored).and(image).for_each(|restored, &input| {
+            *restored = (input + strength * (*restored - input)).clamp(0.0, 1.0);
+        });
+        if restored.iter().any(|value| value.is_nan()) {
+            return Err(Error::Model("the restorer gave NaN: its weights do not fit this picture".into()));
+        }
+        Ok(restored)
+    }
+
+    /// Restores a bundle's golden frame and compares; gives the largest difference, in 0..=1.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where it is more than 1e-3 (a quarter of an 8-bit step), or the engine
+    /// fails.
+    pub fn self_test(&mut self, golden: &Golden) -> Result<f32> {
+        let planes = |tensor: &ArrayD<f32>| {
+            let batch = tensor.view().into_dimensionality::<Ix4>().ok().filter(|batch| batch.dim().0 == 1);
+            let planes = batch.map(|batch| batch.index_axis_move(Axis(0), 0).to_owned());
+            planes.ok_or_else(|| Error::Model("the golden frame is no picture".into()))
+        };
+        let (image, expected) = (planes(&golden.image)?, planes(&golden.restored)?);
+        let degradation = Degradation::new(golden.degradation.iter().copied().collect())?;
+        let strength = std::mem::replace(&mut self.strength, 1.0);
+        let restored = self.restore(image.view(), &degradation);
+        self.strength = strength;
+        let restored = restored?;
+        if restored.dim() != expected.dim() {
+            return Err(Error::Model("the golden frame's output has another size than its input".into()));
+        }
+        let difference = restored.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        if difference > SELF_TEST_TOLERANCE {
+            return Err(Error::Model(format!(
+                "the golden frame comes out wrong by up to {difference}: this model doesn't work on this machine"
+            )));
+        }
+        Ok(difference)
+    }
+
+    /// Restores a picture whose sides are multiples of the network's; not clamped.
+    fn restore_multiple(&mut self, image: ArrayView3<'_, f32>, degradation: &Degradation) -> Result<Planes> {
+        let (_, height, width) = image.dim();
+        let tiling = Tiling::plan(height, width, self.config.multiple(), self.max_pixels);
+        if tiling.len() == 1 {
+            return self.run(image, degradation);
+        }
+        log::debug!("{width}x{height} in {} tiles of {}x{}", tiling.len(), tiling.width, tiling.height);
+        let mut blended = Array3::zeros(image.dim());
+        for (row, &top) in tiling.tops.iter().enumerate() {
+            let row_weights = window(&tiling.tops, row, tiling.height);
+            for (column, &left) in tiling.lefts.iter().enumerate() {
+                let column_weights = window(&tiling.lefts, column, tiling.width);
+                let area = s![.., top..top + tiling.height, left..left + tiling.width];
+                let tile = self.run(image.slice(area), degradation)?;
+                let mut target = blended.slice_mut(area);
+                ndarray::Zip::indexed(&mut target).and(&tile).for_each(|(_, y, x), sum, &value| {
+                    *sum += row_weights[y] * column_weights[x] * value;
+                });
+            }
+        }
+        Ok(blended)
+    }
+
+    fn run(&mut self, image: ArrayView3<'_, f32>, degradation: &Degradation) -> Result<Planes> {
+        let (_, height, width) = image.dim();
+        let session = self.session(height, width)?;
+        let image = image.insert_axis(Axis(0)).into_dyn();
+        let inputs = [("image", Input::F32(image)), ("degradation", Input::F32(degradation.as_row()))];
+        let outputs = session.run(&inputs)?;
+        let restored = outputs.get("restored")?.into_dimensionality::<Ix4>();
+        match restored {
+            Ok(restored) if restored.dim() == (1, 3, height, width) => {
+                Ok(restored.index_axis(Axis(0), 0).to_owned())
+            }
+            _ => Err(Error::Model("the restorer gave a picture of another shape than it was given".into())),
+        }
+    }
+
+    fn session(&mut self, height: usize, width: usize) -> Result<&mut Session> {
+        if let Some(index) = self.sessions.iter().position(|(size, _)| *size == (height, width)) {
+            let kept = self.sessions.remove(index);
+            self.sessions.push(kept);
+        } else {
+            let shape = [1, 3, height, width];
+            let session = self.model.session(&[("image", &shape), ("degradation", &[1, DEGRADATION_DIM])])?;
+            if self.sessions.len() == KEPT_SESSIONS {
+                self.sessions.remove(0);
+            }
+            self.sessions.push(((height, width), session));
+        }
+        let newest = self.sessions.last_mut().map(|(_, session)| session);
+        newest.ok_or_else(|| Error::Model("no session was kept".into()))
+    }
+}

@@ -1,0 +1,124 @@
+//! Cutting a picture that is too large into overlapping tiles, and blending them again.
+
+/// Context that tiles share: half of it on either side of a seam.
+const OVERLAP: usize = 96;
+
+/// A tile this small still sees more picture than overlap.
+const SMALLEST_TILE: usize = 256;
+
+/// Tiles of one size that cover a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tiling {
+    /// Size of each tile, a multiple of the network's.
+    pub(super) height: usize,
+    /// As `height`.
+    pub(super) width: usize,
+    /// First row of each row of tiles.
+    pub(super) tops: Vec<usize>,
+    /// First column of each column of tiles.
+    pub(super) lefts: Vec<usize>,
+}
+
+impl Tiling {
+    /// The fewest tiles of at most `max_pixels` for a picture of `height`×`width` (multiples of
+    /// `multiple`). Where even the smallest tile is over the limit it is taken all the same.
+    pub(super) fn plan(height: usize, width: usize, multiple: usize, max_pixels: usize) -> Self {
+        if height.saturating_mul(width) <= max_pixels {
+            return Self { height, width, tops: vec![0], lefts: vec![0] };
+        }
+        let square = (max_pixels as f64).sqrt() as usize;
+        let fit = |side: usize, limit: usize| {
+            let floor = SMALLEST_TILE.next_multiple_of(multiple);
+            side.min((limit / multiple * multiple).max(floor))
+        };
+        // A picture narrower than a square tile leaves room for longer ones.
+        let (tile_height, tile_width) = if height <= width {
+            let tile_height = fit(height, square);
+            (tile_height, fit(width, max_pixels / tile_height))
+        } else {
+            let tile_width = fit(width, square);
+            (fit(height, max_pixels / tile_width), tile_width)
+        };
+        Self {
+            height: tile_height,
+            width: tile_width,
+            tops: starts(height, tile_height),
+            lefts: starts(width, tile_width),
+        }
+    }
+
+    /// Number of tiles.
+    pub(super) fn len(&self) -> usize {
+        self.tops.len() * self.lefts.len()
+    }
+}
+
+/// Evenly spread starts of tiles of length `tile` that cover `length` and overlap by at least
+/// [`OVERLAP`].
+fn starts(length: usize, tile: usize) -> Vec<usize> {
+    if tile >= length {
+        return vec![0];
+    }
+    let count = (length - OVERLAP).div_ceil(tile - OVERLAP);
+    (0..count).map(|i| i * (length - tile) / (count - 1)).collect()
+}
+
+/// The weight of each row (or column) of the tile that starts at `start`: 1 inside, and a
+/// raised cosine over the overlap with each neighbour. Neighbours' weights add up to 1.
+pub(super) fn window(starts: &[usize], index: usize, tile: usize) -> Vec<f32> {
+    let start = starts[index];
+    // The overlap with the tile before ends where that tile does; that with the next begins
+    // where the next does.
+    let rise_end = index.checked_sub(1).map(|before| starts[before] + tile);
+    let fall_start = starts.get(index + 1).copied();
+    (start..start + tile)
+        .map(|at| {
+            let rise = rise_end.map_or(1.0, |end| ramp(at, start, end));
+            let fall = fall_start.map_or(1.0, |begin| 1.0 - ramp(at, begin, start + tile));
+            rise * fall
+        })
+        .collect()
+}
+
+/// From 0 before `from` to 1 after `to`, as a raised cosine.
+fn ramp(at: usize, from: usize, to: usize) -> f32 {
+    if at < from {
+        return 0.0;
+    }
+    if at >= to {
+        return 1.0;
+    }
+    let t = (at - from) as f32 + 0.5;
+    0.5 - 0.5 * (std::f32::consts::PI * t / (to - from) as f32).cos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_add_up_to_one_everywhere() {
+        for (length, tile) in [(1000, 256), (1024, 512), (4320, 272), (300, 256), (513, 512)] {
+            let starts = starts(length, tile);
+            let mut sum = vec![0.0_f32; length];
+            for (index, &start) in starts.iter().enumerate() {
+                for (offset, weight) in window(&starts, index, tile).into_iter().enumerate() {
+                    sum[start + offset] += weight;
+                }
+            }
+            assert!(sum.iter().all(|total| (total - 1.0).abs() < 1e-5), "{length} by {tile}: {starts:?}");
+        }
+    }
+
+    #[test]
+    fn tiles_stay_within_the_limit_and_cover_the_picture() {
+        for (height, width, limit) in [(4320, 7680, 1_000_000), (2000, 320, 300_000), (64, 30_000, 262_144)] {
+            let tiling = Tiling::plan(height, width, 16, limit);
+            assert!(tiling.height * tiling.width <= limit, "{tiling:?}");
+            assert_eq!(tiling.tops.last().unwrap() + tiling.height, height);
+            assert_eq!(tiling.lefts.last().unwrap() + tiling.width, width);
+            assert!(tiling.len() > 1);
+        }
+        assert_eq!(Tiling::plan(512, 512, 16, 512 * 512).len(), 1);
+    }
+}
