@@ -73,9 +73,9 @@ pub fn import(checkpoint: &Path, options: &ImportOptions) -> Result<Builder> {
     let vectors = head.degradations.as_ref().or(head.text_features.as_ref());
     let typical = vectors.and_then(|vectors| vectors.rows().into_iter().next().map(|row| row.to_vec()));
     let degradation = Degradation::new(typical.unwrap_or_default())?;
-    let model = Model::open(&restorer, "the imported restorer", &options.backend)?;
-    let golden =
-        golden_frame(Restorer::new(model, config.clone(), &restore::Options::default())?, &degradation)?;
+    let run = restore::Options { backend: options.backend, ..Default::default() };
+    let runner = Restorer::new(restorer.clone(), "the imported restorer", config.clone(), &run)?;
+    let golden = golden_frame(runner, &degradation)?;
     Ok(Builder {
         name: options.name.clone(),
         version: options.version.clone(),

@@ -1,8 +1,10 @@
 //! Pixels in memory: planar float RGB, as the networks take it, and 8-bit RGB, as files and
 //! cameras give it.
 
+mod resize;
 mod rgb8;
 
+pub use resize::resize_bicubic;
 pub use rgb8::{from_rgb8, to_rgb8};
 
 /// A picture as three planes of floats: `[3, H, W]`, RGB, nominally in 0..=1 (sRGB-encoded,

@@ -24,6 +24,7 @@ mod clip;
 mod graph;
 mod layers;
 mod restorer;
+pub mod tiles;
 
 pub use clip::{image_tower, text_tower};
 pub use restorer::{Size, restorer, restorer_with_taps};

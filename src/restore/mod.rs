@@ -1,7 +1,8 @@
 //! A picture of any size and its d_I in, the restored picture out.
 //!
 //! The picture is padded by reflection to the network's multiple and restored whole where that
-//! fits the memory budget, else in overlapping tiles that are blended smoothly.
+//! fits the memory budget, else in overlapping tiles that share the attentions of the whole picture
+//! and are blended smoothly.
 //!
 //! ```no_run
 //! use vlunet::{bundle::Bundle, restore::{Options, Restorer}, vlm::Degradation};
@@ -16,6 +17,7 @@
 
 mod memory;
 mod padding;
+mod pooled;
 mod restorer;
 mod tiles;
 

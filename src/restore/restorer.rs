@@ -2,14 +2,15 @@
 
 use super::memory::{bytes_per_pixel, default_memory};
 use super::padding::reflect;
-use super::tiles::{Tiling, window};
+use super::pooled::Pooled;
+use super::tiles::Tiling;
 use crate::arch::{DEGRADATION_DIM, VluNetConfig};
 use crate::backend::{self, Input, Model, Session};
 use crate::bundle::{Bundle, Dtype, Golden};
 use crate::frame::Planes;
 use crate::vlm::Degradation;
 use crate::{Error, Result};
-use ndarray::{Array3, ArrayD, ArrayView3, Axis, Ix4, s};
+use ndarray::{ArrayD, ArrayView3, Axis, Ix4, s};
 
 /// Sessions for this many picture sizes are kept; a folder of photos has few.
 const KEPT_SESSIONS: usize = 4;
@@ -48,6 +49,10 @@ pub struct Restorer {
     sessions: Vec<((usize, usize), Session)>,
     max_pixels: usize,
     strength: f32,
+    /// The model's file, to cut for tiles when a picture first needs them.
+    onnx: Vec<u8>,
+    backend: backend::Options,
+    pooled: Option<Pooled>,
 }
 
 impl Restorer {
@@ -59,15 +64,16 @@ impl Restorer {
     /// 0..=1.
     pub fn open(bundle: &Bundle, options: &Options) -> Result<Self> {
         let entry = &bundle.variant(options.dtype)?.restorer;
-        let model = Model::open(&bundle.read(entry)?, &entry.file, &options.backend)?;
-        Self::new(model, bundle.manifest().config.clone(), options)
+        Self::new(bundle.read(entry)?.into_owned(), &entry.file, bundle.manifest().config.clone(), options)
     }
 
-    /// From a model that takes `image` and `degradation` and gives `restored`.
+    /// From an ONNX model that takes `image` and `degradation` and gives `restored`; `name`
+    /// stands for it in messages.
     ///
     /// # Errors
     /// [`Error::Model`] where it has other inputs or outputs.
-    pub fn new(model: Model, config: VluNetConfig, options: &Options) -> Result<Self> {
+    pub fn new(onnx: Vec<u8>, name: &str, config: VluNetConfig, options: &Options) -> Result<Self> {
+        let model = Model::open(&onnx, name, &options.backend)?;
         if !(0.0..=1.0).contains(&options.strength) {
             return Err(Error::Input(format!("a strength of {} is outside 0..=1", options.strength)));
         }
@@ -81,7 +87,16 @@ impl Restorer {
             )));
         }
         let max_pixels = (options.memory as f64 / bytes_per_pixel(&config)) as usize;
-        Ok(Self { model, config, sessions: Vec::new(), max_pixels, strength: options.strength })
+        Ok(Self {
+            model,
+            config,
+            sessions: Vec::new(),
+            max_pixels,
+            strength: options.strength,
+            onnx,
+            backend: options.backend,
+            pooled: None,
+        })
     }
 
     /// Restores a picture `[3, H, W]`, RGB in 0..=1, and gives one of the same size in 0..=1.
@@ -161,20 +176,11 @@ impl Restorer {
             return self.run(image, degradation);
         }
         log::debug!("{width}x{height} in {} tiles of {}x{}", tiling.len(), tiling.width, tiling.height);
-        let mut blended = Array3::zeros(image.dim());
-        for (row, &top) in tiling.tops.iter().enumerate() {
-            let row_weights = window(&tiling.tops, row, tiling.height);
-            for (column, &left) in tiling.lefts.iter().enumerate() {
-                let column_weights = window(&tiling.lefts, column, tiling.width);
-                let area = s![.., top..top + tiling.height, left..left + tiling.width];
-                let tile = self.run(image.slice(area), degradation)?;
-                let mut target = blended.slice_mut(area);
-                ndarray::Zip::indexed(&mut target).and(&tile).for_each(|(_, y, x), sum, &value| {
-                    *sum += row_weights[y] * column_weights[x] * value;
-                });
-            }
-        }
-        Ok(blended)
+        let pooled = match self.pooled.take() {
+            Some(pooled) => pooled,
+            None => Pooled::new(&self.onnx, &self.config, &self.backend)?,
+        };
+        self.pooled.insert(pooled).restore(image, degradation, &tiling)
     }
 
     fn run(&mut self, image: ArrayView3<'_, f32>, degradation: &Degradation) -> Result<Planes> {

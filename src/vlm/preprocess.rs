@@ -1,12 +1,9 @@
 //! A picture as CLIP's image tower sees it.
 
 use crate::bundle::Preprocessing;
-use crate::frame::Planes;
+use crate::frame::{Planes, resize_bicubic};
 use crate::{Error, Result};
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::F32;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-use ndarray::{Array3, ArrayView3, Axis, s};
+use ndarray::{ArrayView3, Axis, s};
 
 /// Resizes the shorter side to `side` (bicubic, a = −0.5, antialiased, as torchvision does),
 /// crops the centre, and normalises.
@@ -30,38 +27,18 @@ pub fn preprocess(image: ArrayView3<'_, f32>, side: usize, constants: &Preproces
     let start = |length: usize| ((length - side) as f64 / 2.0).round_ties_even() as usize;
     let (top, left) = (start(new_height), start(new_width));
 
-    let mut output = Array3::zeros((3, side, side));
-    let mut resizer = Resizer::new();
-    for channel in 0..3 {
-        let plane = resize(&mut resizer, image.index_axis(Axis(0), channel), new_width, new_height)?;
-        let pixels = plane.pixels();
-        let (mean, std) = (constants.mean[channel], constants.std[channel]);
-        output.slice_mut(s![channel, .., ..]).indexed_iter_mut().for_each(|((y, x), value)| {
-            *value = (pixels[(top + y) * new_width + left + x].0 - mean) / std;
-        });
+    let resized = resize_bicubic(image, new_height, new_width)?;
+    let mut input = resized.slice_move(s![.., top..top + side, left..left + side]);
+    for ((mut plane, mean), std) in input.axis_iter_mut(Axis(0)).zip(constants.mean).zip(constants.std) {
+        plane.mapv_inplace(|value| (value - mean) / std);
     }
-    Ok(output)
-}
-
-fn resize(
-    resizer: &mut Resizer,
-    plane: ndarray::ArrayView2<'_, f32>,
-    width: usize,
-    height: usize,
-) -> Result<TypedImage<'static, F32>> {
-    let fail = |e: &dyn std::fmt::Display| Error::Input(format!("resizing for detection: {e}"));
-    let pixels: Vec<F32> = plane.iter().map(|&value| F32::new(value)).collect();
-    let source =
-        TypedImageRef::new(plane.ncols() as u32, plane.nrows() as u32, &pixels).map_err(|e| fail(&e))?;
-    let mut target = TypedImage::new(width as u32, height as u32);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    resizer.resize_typed(&source, &mut target, Some(&options)).map_err(|e| fail(&e))?;
-    Ok(target)
+    Ok(input)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::Array3;
 
     #[test]
     fn any_shape_gives_the_towers_input_and_a_flat_picture_stays_flat() {
