@@ -4,16 +4,16 @@
 use ndarray::ArrayD;
 use std::path::{Path, PathBuf};
 
-/// A file of the team's `shared` folder: beside the repository, or where `VLUNET_SHARED` says.
+/// A file of the team's `shared` folder: beside the repository, or where `VLUNET_DATA` says.
 /// Says so and returns nothing where there is none, for the test to end.
 pub fn shared(file: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("VLUNET_SHARED").map_or_else(beside, PathBuf::from);
+    let folder = std::env::var_os("VLUNET_DATA").map_or_else(beside, PathBuf::from);
     let path = folder.join(file);
     if path.exists() {
         return Some(path);
     }
-    eprintln!("skipped: {} is not there (set VLUNET_SHARED to the team's shared folder)", path.display());
+    eprintln!("skipped: {} is not there (set VLUNET_DATA to the team's shared folder)", path.display());
     None
 }
 

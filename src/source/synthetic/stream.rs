@@ -81,7 +81,7 @@ mod tests {
         for (weather, low, high) in [
             (Weather::Rain, 25.0, 31.0),
             (Weather::Fog, 13.0, 19.0),
-            (Weather::Night, 7.5, 11.5),
+            (Weather::Night, 5.5, 9.0),
             (Weather::Noise, 20.0, 21.5),
         ] {
             let psnr = psnr(&source(weather, 320, 180).next_frame());

@@ -42,7 +42,7 @@ const RAIN: Rain = Rain {
 const FOG: Haze = Haze { beta: 0.024, airlight: [0.80, 0.815, 0.83], patchiness: 0.22 };
 
 const NIGHT: LowLight = LowLight {
-    exposure: 0.13,
+    exposure: 0.06,
     gamma: 1.0,
     cast: [0.92, 0.96, 1.10],
     noise: Some(SensorNoise { photons: 2200.0, read_noise: 0.000_8 }),
