@@ -4,7 +4,7 @@ use super::manifest::{Dtype, FILE_NAME, FileEntry, Manifest, Variant, VlmManifes
 use super::prompts::{Prompt, Prompts};
 use super::{Golden, files};
 use crate::arch::VluNetConfig;
-use crate::weights::{Weights, to_safetensors};
+use crate::weights::{Weights, hex, to_safetensors};
 use crate::{Error, Result, atomic_file};
 use ndarray::Array2;
 use sha2::{Digest, Sha256};
@@ -116,7 +116,7 @@ impl Builder {
 
 /// SHA-256 in hexadecimal digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// The date in UTC, or that of `SOURCE_DATE_EPOCH`, so that builds can be repeated.

@@ -41,19 +41,22 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// The bundle at a path (a folder or a `.vlu` file), or the embedded one by its name.
+    /// The embedded bundle by its name, or the one at a path (a folder or a `.vlu` file).
+    ///
+    /// The name comes first: whatever lies in the working directory, `nano` is the embedded one
+    /// and `./nano` a folder.
     ///
     /// # Errors
     /// [`Error::Bundle`] where there is none, or its manifest is missing, unreadable, of
     /// another format or for a newer program; [`Error::Io`] where it can't be read.
     pub fn find(name_or_path: &str) -> Result<Self> {
-        let path = Path::new(name_or_path);
-        if path.exists() {
-            return Self::open(path);
-        }
         #[cfg(feature = "embedded-model")]
         if name_or_path == DEFAULT_BUNDLE {
             return Self::with_files(format!("{DEFAULT_BUNDLE} (embedded)"), embedded::files());
+        }
+        let path = Path::new(name_or_path);
+        if path.exists() {
+            return Self::open(path);
         }
         let known = if cfg!(feature = "embedded-model") { DEFAULT_BUNDLE } else { "none in this build" };
         Err(Error::Bundle {

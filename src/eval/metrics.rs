@@ -42,7 +42,7 @@ pub fn ssim(a: ArrayView3<'_, f32>, b: ArrayView3<'_, f32>) -> f64 {
 
 fn ssim_of_plane(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> f64 {
     let (a, b) = (a.mapv(f64::from), b.mapv(f64::from));
-    let [mean_a, mean_b] = [&a, &b].map(|plane| window_means(plane));
+    let [mean_a, mean_b] = [&a, &b].map(window_means);
     let [square_a, square_b, product] = [&a * &a, &b * &b, &a * &b].map(|plane| window_means(&plane));
     let count = (WINDOW * WINDOW) as f64;
     let unbiased = count / (count - 1.0);

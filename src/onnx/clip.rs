@@ -180,8 +180,7 @@ impl Net<'_> {
     fn finish_head(mut self, config: &ClipConfig, feature: &Value, output: &str) -> Result<Vec<u8>> {
         let feature = self.reshape(output, feature, &[1, DEGRADATION_DIM as i64]);
         self.graph.output(&feature, &[Dim::Fixed(1), Dim::Fixed(DEGRADATION_DIM)]);
-        let config = serde_json::to_string(config).map_err(|e| crate::Error::Config(e.to_string()))?;
-        Ok(self.graph.finish(&[("vlunet.config", config)]))
+        self.finish(config)
     }
 }
 

@@ -4,6 +4,7 @@ use super::graph::{Attribute, Graph, Value};
 use crate::weights::Weights;
 use crate::{Error, Result};
 use ndarray::ArrayD;
+use serde::Serialize;
 
 /// Added to the variance in every LayerNorm (reference: 1e-5 in both networks).
 const LAYER_NORM_EPSILON: f32 = 1e-5;
@@ -21,6 +22,12 @@ impl<'a> Net<'a> {
 
     pub(super) fn tensor(&self, name: &str) -> Result<&'a ArrayD<f32>> {
         self.weights.get(name)
+    }
+
+    /// The bytes of the model file, which says what it was built from.
+    pub(super) fn finish(self, config: &impl Serialize) -> Result<Vec<u8>> {
+        let config = serde_json::to_string(config).map_err(|e| Error::Config(e.to_string()))?;
+        Ok(self.graph.finish(&[("vlunet.config", config), ("vlunet.weights.sha256", self.weights.sha256())]))
     }
 
     /// A weight as it is.

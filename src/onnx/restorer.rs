@@ -77,8 +77,7 @@ pub fn restorer_with_taps(
         })?;
         net.graph.output(&value, &[Dim::Fixed(1), Dim::Unknown, Dim::Unknown, Dim::Unknown]);
     }
-    let config = serde_json::to_string(config).map_err(|e| Error::Config(e.to_string()))?;
-    Ok(net.graph.finish(&[("vlunet.config", config)]))
+    net.finish(config)
 }
 
 /// The network while it is laid out: the estimate x and the features y go from level to level.

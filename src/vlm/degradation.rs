@@ -3,7 +3,7 @@
 use crate::arch::DEGRADATION_DIM;
 use crate::bundle::Bundle;
 use crate::{Error, Result};
-use ndarray::{ArrayView1, ArrayViewD, IxDyn};
+use ndarray::{ArrayView1, ArrayViewD, Axis};
 
 /// d_I: what is wrong with a picture, as a vector of [`DEGRADATION_DIM`] finite numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,9 +44,6 @@ impl Degradation {
 
     /// The vector as a model takes it, `[1, 512]`.
     pub fn as_row(&self) -> ArrayViewD<'_, f32> {
-        let row = ArrayView1::from(&self.0);
-        row.insert_axis(ndarray::Axis(0))
-            .into_dimensionality::<IxDyn>()
-            .unwrap_or_else(|_| unreachable!("IxDyn takes any rank"))
+        ArrayView1::from(&self.0).insert_axis(Axis(0)).into_dyn()
     }
 }

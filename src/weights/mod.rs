@@ -21,6 +21,7 @@ pub use safetensors_file::{parse_safetensors, to_safetensors};
 
 use crate::{Error, Result};
 use ndarray::ArrayD;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// The tensors of a network, in float32, by their names in the table of parameters
@@ -59,6 +60,18 @@ impl Weights {
         self.tensors.is_empty()
     }
 
+    /// SHA-256 of all names, shapes and numbers, in hexadecimal digits: the same for the same
+    /// weights, whatever file they came from.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, tensor) in &self.tensors {
+            hash.update(format!("{name} {:?}\n", tensor.shape()));
+            let bytes: Vec<[u8; 4]> = tensor.iter().map(|x| x.to_le_bytes()).collect();
+            hash.update(bytes.as_flattened());
+        }
+        hex(&hash.finalize())
+    }
+
     /// Checks that every number is finite.
     ///
     /// # Errors
@@ -81,4 +94,9 @@ impl FromIterator<(String, ArrayD<f32>)> for Weights {
     fn from_iter<I: IntoIterator<Item = (String, ArrayD<f32>)>>(tensors: I) -> Self {
         Self { tensors: tensors.into_iter().collect() }
     }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
