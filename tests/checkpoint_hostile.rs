@@ -10,7 +10,7 @@ mod tiny;
 use checkpoint::{Archive, Element, Value, View, ZipField, file_of, lie};
 use peak::{Counting, peak_of};
 use std::time::{Duration, Instant};
-use vlunet::arch::VluNetConfig;
+use vlunet::arch::{Parameter, VluNetConfig};
 use vlunet::weights::{Checkpoint, read_restorer};
 use zip::CompressionMethod;
 
@@ -102,30 +102,29 @@ fn a_storage_that_is_missing_or_short_is_named_with_its_tensor() {
     assert!(message.contains(name) && message.contains("are available"), "{message}");
 }
 
-/// A large network whose tensors all lie on a storage of this size, with these strides.
-fn large_network_on_one_storage(numbers: usize, expanded: bool) -> Vec<u8> {
+/// A network of 44 million parameters that all lie on one storage of so many zeros.
+fn large_network_on(numbers: usize, expanded: bool) -> Vec<u8> {
     let config =
-        VluNetConfig { dim: 64, num_blocks: [8; 4], num_refinement_blocks: 8, ..VluNetConfig::full() };
+        VluNetConfig { dim: 32, num_blocks: [16; 4], num_refinement_blocks: 16, ..VluNetConfig::full() };
     let mut archive = Archive::in_memory();
     let key = archive.storage(&vec![0; 4 * numbers]);
-    let view = |shape: &[usize]| {
-        let whole = View::contiguous(Element::F32, &key, shape);
-        let stride = if expanded { vec![0; shape.len()] } else { whole.stride.clone() };
-        View { numel: numbers as i64, stride, ..whole }.value()
+    let entry = |parameter: Parameter| {
+        let whole = View::contiguous(Element::F32, &key, &parameter.shape);
+        let stride = if expanded { vec![0; parameter.shape.len()] } else { whole.stride.clone() };
+        let view = View { numel: numbers as i64, stride, ..whole };
+        (Value::text(format!("net.{}", parameter.name)), view.value())
     };
-    let entries =
-        config.parameters().into_iter().map(|p| (Value::text(format!("net.{}", p.name)), view(&p.shape)));
-    let entries = entries.collect();
+    let entries = config.parameters().into_iter().map(entry).collect();
     archive.finish(&Value::dict([("state_dict", Value::Ordered(entries))])).into_inner()
 }
 
 #[test]
 fn views_that_claim_more_than_the_file_holds_are_refused() {
-    // One number, seen as 67 million.
-    assert_refused(&large_network_on_one_storage(1, true), "more than");
-    // 8 MB that a thousand tensors share, expanded or not: none claims too much, all do.
-    assert_refused(&large_network_on_one_storage(2_100_000, true), "more than");
-    assert_refused(&large_network_on_one_storage(2_100_000, false), "more than");
+    // A single number in the place of each tensor.
+    assert_refused(&large_network_on(1, true), "more than 2 times the whole file");
+    // 6 MB that all of them share: none claims too much, but together they do.
+    assert_refused(&large_network_on(1_500_000, true), "more than 2 times the whole file");
+    assert_refused(&large_network_on(1_500_000, false), "more than 2 times the whole file");
     let terabyte = with_view(|view| (view.size, view.stride) = (vec![1 << 20, 1 << 20], vec![0, 0]));
     assert_refused(&terabyte, "limit");
 }
@@ -149,7 +148,9 @@ fn pickles_that_copy_themselves_are_refused() {
 
 #[test]
 fn pickles_that_nest_without_end_are_refused() {
-    for (open, close) in [(&b"]"[..], &b"a"[..]), (b"(", b"t"), (b"}K\x01", b"s"), (b"", b"\x85"), (b"", b"K\x01\x86")] {
+    for (open, close) in
+        [(&b"]"[..], &b"a"[..]), (b"(", b"t"), (b"}K\x01", b"s"), (b"", b"\x85"), (b"", b"K\x01\x86")]
+    {
         let deep = [&open.repeat(100_000)[..], b"N", &close.repeat(100_000)].concat();
         assert_refused(&file_of(&Value::Raw(deep)), "nesting");
     }
@@ -248,15 +249,15 @@ fn other_containers_are_refused_before_they_are_read() {
     header.set_entry_type(tar::EntryType::GNUSparse);
     header.set_size(0);
     let gnu = header.as_gnu_mut().unwrap();
-    gnu.set_real_size(1 << 30);
+    gnu.realsize = *b"010000000000";
+    gnu.sparse[0].offset = *b"010000000000";
+    gnu.sparse[0].numbytes = *b"000000000000";
     header.set_cksum();
-    let mut sparse = header.as_bytes().to_vec();
-    sparse.extend([0; 1024]);
-    refusal(&sparse);
+    assert_refused(&[header.as_bytes().as_slice(), &[0; 1024]].concat(), "neither");
     // A plain pickle holds no tensors, but 90 times its size in memory.
     let mut plain = b"\x80\x02".to_vec();
     plain.extend(vec![b'N'; 4 << 20]);
-    refusal(&plain);
+    assert_refused(&plain, "neither");
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub fn read_restorer(checkpoint: &Checkpoint) -> Result<(VluNetConfig, Weights)>
     let names = renamed(&all, &[(&prefix, "")], |ours| !ours.starts_with("model_degradation."));
     let config = VluNetConfig::infer(&shapes(&all, &names))?;
     let unused: Vec<String> = config.parameters().into_iter().filter(|p| !p.used).map(|p| p.name).collect();
-    let needed = names.into_iter().filter(|(_, ours)| !unused.contains(ours));
+    let needed = names.into_iter().filter(|(_, ours)| !unused.contains(ours)).collect();
     Ok((config, read_all(checkpoint, needed)?))
 }
 
@@ -77,7 +77,8 @@ fn shapes(all: &Shapes, names: &[(String, String)]) -> Shapes {
     names.iter().filter_map(|(theirs, ours)| Some((ours.clone(), all.get(theirs)?.clone()))).collect()
 }
 
-fn read_all(checkpoint: &Checkpoint, names: impl IntoIterator<Item = (String, String)>) -> Result<Weights> {
+fn read_all(checkpoint: &Checkpoint, names: Vec<(String, String)>) -> Result<Weights> {
+    checkpoint.check_claims(names.iter().map(|(theirs, _)| theirs.as_str()))?;
     let weights = names
         .into_iter()
         .map(|(theirs, ours)| Ok((ours, checkpoint.read(&theirs)?)))

@@ -1,18 +1,26 @@
 //! A file of tensors, opened but not yet read: names and shapes first, numbers on demand.
 
 use super::elements::{ElementType, to_array};
+use super::foreign_text::{brief, check_names};
 use super::safetensors_file;
 use crate::arch::Shapes;
-use crate::error::one_line;
 use crate::{Error, Result};
 use ndarray::ArrayD;
-use pytorch_reader::{DType, PytorchReader};
+use pytorch_reader::{DType, PytorchError, PytorchReader};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Where PyTorch Lightning and other trainers keep the tensors in a checkpoint.
 const STATE_DICT_KEYS: [&str; 4] = ["state_dict", "model_state_dict", "model", "params"];
+
+/// Tensors of one network may take this many times the file: a few may share a storage, and a
+/// zip may be compressed.
+const SHARING: u64 = 2;
+
+/// How PyTorch's files have begun since 1.6. The older containers are refused: a tar or a bare
+/// pickle of a kilobyte can ask for more memory than there is.
+const ZIP: &[u8] = b"PK\x03\x04";
 
 /// Tensors of a safetensors file or a PyTorch checkpoint (`.ckpt`, `.pth`, `.pt`).
 ///
@@ -51,8 +59,13 @@ impl Checkpoint {
             let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
             safetensors_file::parse(&bytes, &path.display().to_string())?;
             Container::Safetensors(bytes)
-        } else {
+        } else if start.starts_with(ZIP) {
             Container::Pytorch(open_pytorch(path)?)
+        } else {
+            return Err(Error::Weights(format!(
+                "{} is neither a checkpoint of PyTorch 1.6 or newer nor a .safetensors",
+                path.display()
+            )));
         };
         Ok(Self { path: path.to_owned(), size: metadata.len(), container })
     }
@@ -105,9 +118,8 @@ impl Checkpoint {
                         self.size
                     )));
                 }
-                let bytes = tensor
-                    .read()
-                    .map_err(|e| Error::Weights(format!("{}: {}", self.name(), one_line(&e.to_string()))))?;
+                let bytes =
+                    tensor.read().map_err(|e| Error::Weights(format!("{}: {}", self.name(), brief(e))))?;
                 to_array(name, element, tensor.shape(), &bytes)
             }
             Container::Safetensors(bytes) => {
@@ -118,6 +130,23 @@ impl Checkpoint {
                 to_array(name, element, view.shape(), view.data())
             }
         }
+    }
+
+    /// Checks that these tensors together claim no more than the file can hold: tensors that
+    /// share a storage can claim it over and over.
+    pub(super) fn check_claims<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<()> {
+        // Tensors of a safetensors file don't overlap.
+        let Container::Pytorch(reader) = &self.container else { return Ok(()) };
+        let sizes = names.filter_map(|name| reader.get(name)).map(|tensor| tensor.byte_len() as u64);
+        let claimed = sizes.fold(0, u64::saturating_add);
+        if claimed > SHARING.saturating_mul(self.size) {
+            return Err(Error::Weights(format!(
+                "the tensors of {} claim {claimed} bytes, more than {SHARING} times the whole file ({})",
+                self.name(),
+                self.size
+            )));
+        }
+        Ok(())
     }
 
     fn name(&self) -> String {
@@ -134,18 +163,23 @@ impl Checkpoint {
 }
 
 fn open_pytorch(path: &Path) -> Result<PytorchReader> {
+    let name = path.display().to_string();
+    let fail = |e: PytorchError| Error::Weights(format!("{name} can't be read: {}", brief(e)));
+    let checked = |reader: PytorchReader| {
+        check_names(reader.tensors().keys().map(String::as_str), &name)?;
+        Ok(reader)
+    };
     for key in STATE_DICT_KEYS {
-        if let Ok(reader) = PytorchReader::with_top_level_key(path, key)
-            && !reader.is_empty()
-        {
-            return Ok(reader);
+        match PytorchReader::with_top_level_key(path, key) {
+            Ok(reader) if !reader.is_empty() => return checked(reader),
+            // The tensors may lie under another key, or under none.
+            Ok(_) | Err(PytorchError::KeyNotFound(_) | PytorchError::InvalidFormat(_)) => {}
+            Err(e) => return Err(fail(e)),
         }
     }
-    let reader = PytorchReader::new(path).map_err(|e| {
-        Error::Weights(format!("{} can't be read: {}", path.display(), one_line(&e.to_string())))
-    })?;
+    let reader = PytorchReader::new(path).map_err(fail)?;
     if reader.is_empty() {
-        return Err(Error::Weights(format!("{} holds no tensors", path.display())));
+        return Err(Error::Weights(format!("{name} holds no tensors")));
     }
-    Ok(reader)
+    checked(reader)
 }

@@ -13,6 +13,7 @@
 mod authors;
 mod checkpoint;
 mod elements;
+mod foreign_text;
 mod safetensors_file;
 
 pub use authors::{read_restorer, read_vlm};

@@ -3,6 +3,7 @@
 
 use super::Weights;
 use super::elements::{ElementType, to_array};
+use super::foreign_text::{brief, check_names};
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
@@ -18,8 +19,10 @@ pub(super) fn element_type(dtype: Dtype) -> Option<ElementType> {
 }
 
 pub(super) fn parse<'a>(bytes: &'a [u8], name: &str) -> Result<SafeTensors<'a>> {
-    SafeTensors::deserialize(bytes)
-        .map_err(|e| Error::Weights(format!("{name} is no whole safetensors file: {e}")))
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|e| Error::Weights(format!("{name} is no whole safetensors file: {}", brief(e))))?;
+    check_names(file.names(), name)?;
+    Ok(file)
 }
 
 /// Reads every tensor of a safetensors file, and its metadata.

@@ -64,20 +64,25 @@ impl ModelArgs {
         if self.backend == BackendArg::Tensorrt {
             return Err(Error::Input("this build has no TensorRT: leave --backend out, or give cpu".into()));
         }
-        Ok(self
-            .threads
-            .map_or_else(backend::Options::default, |threads| backend::Options { threads: threads.into() }))
+        let threads = self.threads.map(|threads| backend::Options { threads: threads.into() });
+        Ok(threads.unwrap_or_default())
     }
 
-    pub fn restore_options(&self, memory: Option<Memory>, strength: f32) -> Result<restore::Options> {
-        let memory = memory.map_or_else(restore::default_memory, |Memory(bytes)| bytes);
-        Ok(restore::Options { dtype: self.dtype(), backend: self.backend()?, memory, strength })
+    /// How this model restores at full strength, in the default memory.
+    pub fn restore_options(&self) -> Result<restore::Options> {
+        Ok(restore::Options { dtype: self.dtype(), backend: self.backend()?, ..restore::Options::default() })
     }
 }
 
 /// An amount of memory: `512MiB`, `2GB`.
 #[derive(Clone, Copy)]
 pub struct Memory(u64);
+
+impl Memory {
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+}
 
 impl FromStr for Memory {
     type Err = String;

@@ -57,7 +57,7 @@ pub fn run(command: &Command) -> Result<()> {
 fn verify(args: &VerifyArgs) -> Result<()> {
     let bundle = args.model.bundle()?;
     bundle.verify()?;
-    let mut restorer = Restorer::open(&bundle, &args.model.restore_options(None, 1.0)?)?;
+    let mut restorer = Restorer::open(&bundle, &args.model.restore_options()?)?;
     let error = bundle.golden()?.map(|golden| restorer.self_test(&golden)).transpose()?;
     let golden =
         error.map_or_else(|| "no golden frame".into(), |error| format!("golden frame within {error:.1e}"));

@@ -63,7 +63,7 @@ struct Row {
 
 pub fn run(args: &Args) -> Result<()> {
     let bundle = args.model.bundle()?;
-    let mut restorer = Restorer::open(&bundle, &args.model.restore_options(None, 1.0)?)?;
+    let mut restorer = Restorer::open(&bundle, &args.model.restore_options()?)?;
     let mut eyes = Eyes::open(&bundle, args)?;
     std::fs::create_dir_all(&args.output).map_err(Error::io("create", &args.output))?;
     if !args.json {

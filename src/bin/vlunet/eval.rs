@@ -1,13 +1,11 @@
 //! `vlunet eval`: PSNR and SSIM on pictures whose clean targets are known.
 
-use crate::args::{Memory, ModelArgs, strength};
+use crate::guide::RestorerArgs;
 use crate::output;
 use std::path::PathBuf;
 use vlunet::eval::dataset::{Dataset, Noise};
 use vlunet::eval::{Evaluation, MeanScores};
 use vlunet::picture::{Picture, SaveOptions};
-use vlunet::restore::Restorer;
-use vlunet::vlm::{Degradation, Detector};
 use vlunet::{Error, Result};
 
 /// Measures PSNR and SSIM of inputs and restored outputs against clean targets.
@@ -30,18 +28,6 @@ pub struct Args {
     #[arg(long, requires = "noise", default_value_t = 0)]
     seed: u64,
 
-    /// What to undo; detected in each picture where not given, if the model can.
-    #[arg(short, long, value_name = "TASK")]
-    task: Option<String>,
-
-    /// Blend of the restored picture (1) and the input (0).
-    #[arg(short, long, value_parser = strength, default_value = "1")]
-    strength: f32,
-
-    /// Memory that a run may take, as 1GiB.
-    #[arg(long, value_name = "SIZE")]
-    memory: Option<Memory>,
-
     /// Takes the first pictures only.
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
@@ -59,7 +45,7 @@ pub struct Args {
     markdown: bool,
 
     #[command(flatten)]
-    model: ModelArgs,
+    restorer: RestorerArgs,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -69,13 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
     if dataset.is_empty() {
         return Err(Error::Input(format!("{} has nothing to evaluate", args.data.display())));
     }
-    let bundle = args.model.bundle()?;
-    let mut restorer = Restorer::open(&bundle, &args.model.restore_options(args.memory, args.strength)?)?;
-    let task = args.task.as_ref().map(|task| Degradation::for_task(&bundle, task)).transpose()?;
-    let mut detector = match &task {
-        Some(_) => None,
-        None => Some(Detector::open(&bundle, args.model.dtype(), &args.model.backend()?)?),
-    };
+    let (mut restorer, mut guide) = args.restorer.open()?;
     if let Some(folder) = &args.save {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     }
@@ -84,11 +64,8 @@ pub fn run(args: &Args) -> Result<()> {
     let evaluation = Evaluation::run(
         &dataset,
         |pair| {
-            let detected =
-                detector.as_mut().map(|detector| detector.detect(pair.input.view())).transpose()?;
-            let degradation = task.as_ref().or(detected.as_ref().map(|detection| &detection.degradation));
-            let degradation = degradation.ok_or_else(|| Error::Input("no task and no detector".into()))?;
-            restorer.restore(pair.input.view(), degradation)
+            let (degradation, _) = guide.degradation(pair.input.view())?;
+            restorer.restore(pair.input.view(), &degradation)
         },
         |image, pair, output| {
             if let (Some(folder), Ok(())) = (&args.save, &unsaved) {

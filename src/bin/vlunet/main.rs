@@ -6,6 +6,7 @@ mod demo;
 mod detect;
 mod eval;
 mod export;
+mod guide;
 mod import;
 mod info;
 mod output;

@@ -1,6 +1,6 @@
 //! `vlunet restore`: photos in, restored photos out.
 
-use crate::args::{Memory, ModelArgs, strength};
+use crate::guide::{Guide, RestorerArgs};
 use crate::output;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vlunet::picture::{Format, Limits, Picture, SaveOptions, compare, folder};
 use vlunet::restore::Restorer;
-use vlunet::vlm::{Degradation, Detector};
 use vlunet::{Error, Result};
 
 /// Restores photos of any size.
@@ -27,20 +26,6 @@ pub struct Args {
     /// Where to: a picture's name for one picture, else a folder, where each keeps its name.
     #[arg(short, long, value_name = "PATH", default_value = "restored")]
     output: PathBuf,
-
-    /// What to undo (denoise, derain, dehaze, deblur, low-light, or one of the model's own
-    /// prompts); detected in each picture where not given, if the model can.
-    #[arg(short, long, value_name = "TASK")]
-    task: Option<String>,
-
-    /// Blend of the restored picture (1) and the input (0).
-    #[arg(short, long, value_parser = strength, default_value = "1")]
-    strength: f32,
-
-    /// Memory that a run may take, as 1GiB: larger pictures are restored in tiles. Half of the
-    /// free memory where not given.
-    #[arg(long, value_name = "SIZE")]
-    memory: Option<Memory>,
 
     /// Goes through subfolders too, and makes the same ones in the output.
     #[arg(short, long)]
@@ -63,7 +48,7 @@ pub struct Args {
     json: bool,
 
     #[command(flatten)]
-    model: ModelArgs,
+    restorer: RestorerArgs,
 }
 
 /// What became of one picture.
@@ -82,14 +67,7 @@ struct Outcome {
 
 pub fn run(args: &Args) -> Result<()> {
     let jobs = jobs(args)?;
-    let bundle = args.model.bundle()?;
-    let mut restorer = Restorer::open(&bundle, &args.model.restore_options(args.memory, args.strength)?)?;
-    let mut guide = match &args.task {
-        Some(task) => Guide::Task(Degradation::for_task(&bundle, task)?),
-        None => {
-            Guide::Detector(Box::new(Detector::open(&bundle, args.model.dtype(), &args.model.backend()?)?))
-        }
-    };
+    let (mut restorer, mut guide) = args.restorer.open()?;
     let progress = output::progress(jobs.len(), args.json);
     let mut outcomes = Vec::with_capacity(jobs.len());
     for (input, output) in jobs {
@@ -144,12 +122,6 @@ fn report(args: &Args, outcomes: &[Outcome]) -> Result<()> {
     }
 }
 
-/// How d_I is found.
-enum Guide {
-    Task(Degradation),
-    Detector(Box<Detector>),
-}
-
 /// Restores one picture; gives what was detected in it.
 fn restore(
     args: &Args,
@@ -159,15 +131,8 @@ fn restore(
     output: &Path,
 ) -> Result<Option<String>> {
     let mut picture = Picture::open(input, &Limits::default())?;
-    let detected;
-    let (degradation, label) = match guide {
-        Guide::Task(degradation) => (&*degradation, None),
-        Guide::Detector(detector) => {
-            detected = detector.detect(picture.planes.view())?;
-            (&detected.degradation, Some(detected.label().to_owned()))
-        }
-    };
-    let restored = restorer.restore(picture.planes.view(), degradation)?;
+    let (degradation, label) = guide.degradation(picture.planes.view())?;
+    let restored = restorer.restore(picture.planes.view(), &degradation)?;
     let before = std::mem::replace(&mut picture.planes, restored);
     if let Some(parent) = output.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;

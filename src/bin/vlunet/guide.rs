@@ -1,0 +1,74 @@
+//! The restorer of a command, and what tells it the degradation.
+
+use crate::args::{Memory, ModelArgs, strength};
+use ndarray::ArrayView3;
+use vlunet::Result;
+use vlunet::bundle::Bundle;
+use vlunet::restore::{self, Restorer};
+use vlunet::vlm::{Degradation, Detector};
+
+/// How pictures are restored.
+#[derive(clap::Args)]
+pub struct RestorerArgs {
+    /// What to undo (denoise, derain, dehaze, deblur, low-light, or one of the model's own
+    /// prompts); detected in each picture where not given, if the model can.
+    #[arg(short, long, value_name = "TASK")]
+    task: Option<String>,
+
+    /// Blend of the restored picture (1) and the input (0).
+    #[arg(short, long, value_parser = strength, default_value = "1")]
+    strength: f32,
+
+    /// Memory that a run may take, as 1GiB: larger pictures are restored in tiles. Half of the
+    /// free memory where not given.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Memory>,
+
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+impl RestorerArgs {
+    /// Opens the restorer and its guide.
+    pub fn open(&self) -> Result<(Restorer, Guide)> {
+        let bundle = self.model.bundle()?;
+        let mut options = restore::Options { strength: self.strength, ..self.model.restore_options()? };
+        if let Some(memory) = self.memory {
+            options.memory = memory.bytes();
+        }
+        // The guide first: without a task, a model that can't detect is told of at once.
+        let guide = Guide::open(&bundle, self)?;
+        Ok((Restorer::open(&bundle, &options)?, guide))
+    }
+}
+
+/// What tells the degradation of each picture.
+pub enum Guide {
+    /// The user named the task.
+    Task(Degradation),
+    /// The model's VLM head looks at each picture.
+    Detector(Box<Detector>),
+}
+
+impl Guide {
+    fn open(bundle: &Bundle, args: &RestorerArgs) -> Result<Self> {
+        Ok(match &args.task {
+            Some(task) => Self::Task(Degradation::for_task(bundle, task)?),
+            None => {
+                Self::Detector(Box::new(Detector::open(bundle, args.model.dtype(), &args.model.backend()?)?))
+            }
+        })
+    }
+
+    /// d_I of a picture `[3, H, W]`, and its label where it was detected.
+    pub fn degradation(&mut self, image: ArrayView3<'_, f32>) -> Result<(Degradation, Option<String>)> {
+        match self {
+            Self::Task(degradation) => Ok((degradation.clone(), None)),
+            Self::Detector(detector) => {
+                let detection = detector.detect(image)?;
+                let label = detection.label().to_owned();
+                Ok((detection.degradation, Some(label)))
+            }
+        }
+    }
+}
