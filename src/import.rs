@@ -6,7 +6,7 @@ use crate::bundle::{Builder, Golden, Preprocessing, Prompt, Task, VlmManifest};
 use crate::restore::{self, Restorer};
 use crate::source::synthetic::{SyntheticConfig, SyntheticSource, Weather};
 use crate::vlm::{Degradation, tokenize};
-use crate::weights::{Checkpoint, Weights, parse_safetensors, read_restorer, read_vlm};
+use crate::weights::{Checkpoint, Weights, read_restorer, read_safetensors, read_vlm};
 use crate::{Error, Result, frame, onnx};
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix2};
 use std::path::{Path, PathBuf};
@@ -21,6 +21,9 @@ const PAPER_PROMPTS: [(&str, Task); 7] = [
     ("image with blur", Task::Deblur),
     ("image with low light", Task::LowLight),
 ];
+
+/// More than the d_I of any number of tasks take.
+const MAX_DEGRADATION_BYTES: u64 = 16 << 20;
 
 /// Size of the golden frame: a multiple of every network's.
 const GOLDEN_SIZE: (u32, u32) = (128, 96);
@@ -124,8 +127,7 @@ fn vlm_head(config: &ClipConfig, weights: &Weights, options: &Options) -> Result
 
 fn learned_degradations(file: &Path) -> Result<Head> {
     let name = file.display().to_string();
-    let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
-    let (tensors, metadata) = parse_safetensors(&bytes, &name)?;
+    let (tensors, metadata) = read_safetensors(file, MAX_DEGRADATION_BYTES)?;
     tensors.check_finite()?;
     let tasks = metadata.get("tasks").and_then(|json| serde_json::from_str::<Vec<String>>(json).ok());
     let tasks =

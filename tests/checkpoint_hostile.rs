@@ -12,7 +12,6 @@ use peak::{Counting, peak_of};
 use std::time::{Duration, Instant};
 use vlunet::arch::{Parameter, VluNetConfig};
 use vlunet::weights::{Checkpoint, read_restorer};
-use zip::CompressionMethod;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -222,14 +221,37 @@ fn a_zip_that_lies_about_its_entries_is_refused() {
             }
         }
     }
-    let mut archive = Archive::in_memory();
-    archive.entry("byteorder.bak", b"little");
-    archive.entry_by("data/0", &[0; 4], CompressionMethod::Stored);
-    assert_refused(&file_of(&Value::Raw(vec![])), "hostile.ckpt");
-    let mut other_order = file.clone();
-    let little = other_order.windows(6).rposition(|word| word == b"little").unwrap();
-    other_order[little..little + 6].copy_from_slice(b"middle");
-    refusal(&other_order);
+}
+
+#[test]
+fn a_zip_that_holds_no_sound_checkpoint_is_refused() {
+    let zip_of = |entries: &[(&str, &[u8])]| {
+        let mut archive = Archive::in_memory();
+        entries.iter().for_each(|(name, bytes)| archive.entry(name, bytes));
+        archive.finish(&Value::dict([("r", Value::Int(1))])).into_inner()
+    };
+    let mut other_name = zip_of(&[]);
+    for at in 0..other_name.len() - 8 {
+        if other_name[at..].starts_with(b"data.pkl") {
+            other_name[at..at + 8].copy_from_slice(b"data.txt");
+        }
+    }
+    assert_refused(&other_name, "No data.pkl");
+    assert_refused(&zip_of(&[("data/0", &[0; 4])]), "holds no tensors");
+    let sound = tiny::checkpoint(&tiny::weights(&tiny::config(), 5));
+    let place = sound.windows(6).position(|word| word == b"little").unwrap();
+    for order in [b"BIGBIG", b"\x1b[2J\n\xff"] {
+        let mut other = sound.clone();
+        other[place..place + 6].copy_from_slice(order);
+        refusal(&other);
+    }
+    // Compressed, the directory says.
+    for (claimed, compressed) in [(0x7fff_ffff, 8), (99, 8), (0, 8)] {
+        let mut file = zip_of(&[]);
+        lie(&mut file, "data.pkl", ZipField::Size, claimed);
+        lie(&mut file, "data.pkl", ZipField::Method, compressed);
+        refusal(&file);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub const DEGRADATION_DIM: usize = 512;
 
 /// Heads of both attentions of a D-GDM (fixed in the reference, `net/Final.py`).
-pub(crate) const DGDM_HEADS: usize = 2;
+pub const DGDM_HEADS: usize = 2;
 
 /// Hyper-parameters of a VLU-Net restorer.
 ///

@@ -18,7 +18,7 @@ mod infer;
 mod parameters;
 
 pub use clip::{ClipConfig, TowerConfig};
-pub use config::{DEGRADATION_DIM, Level, VluNetConfig};
+pub use config::{DEGRADATION_DIM, DGDM_HEADS, Level, VluNetConfig};
 pub use cost::{Cost, StageCost};
 pub use infer::Shapes;
 pub use parameters::{Parameter, check_parameters};

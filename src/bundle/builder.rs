@@ -45,22 +45,16 @@ impl Builder {
     /// [`Error::Bundle`] where a folder is there already, [`Error::Io`] where it can't be
     /// written.
     pub fn write(self, path: &Path) -> Result<()> {
-        let (name, origin) = (self.name.clone(), path.display().to_string());
+        Self::check_output(path)?;
         let files = self.into_files()?;
-        if path.extension().is_some_and(|extension| extension == "vlu") {
+        let parent = parent_of(path);
+        std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        if is_archive(path) {
             let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
             return atomic_file::write_bytes(path, &files::to_archive(files)?);
         }
-        if path.exists() {
-            return Err(Error::Bundle {
-                bundle: origin,
-                reason: "this folder exists already: remove it first, or give another name".into(),
-            });
-        }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
         let staging = tempfile::Builder::new()
-            .prefix(&format!(".{name}-"))
+            .prefix(".vlunet-")
             .tempdir_in(parent)
             .map_err(Error::io("create a folder in", parent))?;
         for (name, bytes) in &files {
@@ -68,6 +62,20 @@ impl Builder {
         }
         make_readable(staging.path())?;
         std::fs::rename(staging.path(), path).map_err(Error::io("create", path))
+    }
+
+    /// Checks that a bundle can be written to `path`: no folder is there yet.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where one is.
+    pub fn check_output(path: &Path) -> Result<()> {
+        if path.is_dir() || (path.exists() && !is_archive(path)) {
+            return Err(Error::Bundle {
+                bundle: path.display().to_string(),
+                reason: "this exists already: remove it first, or give another name".into(),
+            });
+        }
+        Ok(())
     }
 
     /// Every file by its name, the manifest first.
@@ -112,6 +120,14 @@ impl Builder {
         files[0].1 = text.into_bytes();
         Ok(files)
     }
+}
+
+fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "vlu")
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// SHA-256 in hexadecimal digits.

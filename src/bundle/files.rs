@@ -1,5 +1,6 @@
 //! The files of a bundle: in a folder, in a tar, or in memory.
 
+use crate::weights::brief;
 use crate::{Error, Result};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 const MAX_FILES: usize = 64;
 
 /// No bundle is larger than the full network with its VLM head in all formats.
-const MAX_BYTES: u64 = 4 << 30;
+pub(super) const MAX_BYTES: u64 = 4 << 30;
 
 /// Where the files of a bundle are.
 pub(super) enum Files {
@@ -34,7 +35,7 @@ impl Files {
 
     fn from_tar(tar: impl Read, origin: &str) -> Result<Self> {
         let fail = |reason: String| Error::Bundle { bundle: origin.into(), reason };
-        let unreadable = |e: std::io::Error| fail(format!("it is no .vlu file (a tar): {e}"));
+        let unreadable = |e: std::io::Error| fail(format!("it is no .vlu file (a tar): {}", brief(e)));
         let mut files = BTreeMap::new();
         let mut archive = tar::Archive::new(tar.take(MAX_BYTES));
         for entry in archive.entries().map_err(unreadable)? {
@@ -51,7 +52,7 @@ impl Files {
             // Grows with what is there, whatever the header claims.
             entry.read_to_end(&mut bytes).map_err(unreadable)?;
             if bytes.len() as u64 != size {
-                return Err(fail(format!("{path} is cut short: {} of {size} bytes", bytes.len())));
+                return Err(fail(format!("{path:?} is cut short: {} of {size} bytes", bytes.len())));
             }
             files.insert(path, bytes.into());
         }
@@ -73,6 +74,11 @@ impl Files {
             }
             Self::Folder(folder) => {
                 let path = folder.join(name);
+                // Opening a pipe or a device could block or never end.
+                let metadata = std::fs::metadata(&path).map_err(Error::io("open", &path))?;
+                if !metadata.is_file() {
+                    return Err(Error::Input(format!("{name} is no plain file")));
+                }
                 let file = File::open(&path).map_err(Error::io("open", &path))?;
                 let mut bytes = Vec::new();
                 file.take(limit.saturating_add(1))

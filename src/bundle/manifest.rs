@@ -1,6 +1,7 @@
 //! `manifest.toml`: what a bundle is made of, what it was made from, what it needs.
 
 use crate::arch::{ClipConfig, VluNetConfig};
+use crate::weights::brief;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -139,7 +140,11 @@ impl Manifest {
     /// Reads and checks a manifest; the error is the reason why not.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(text).map_err(|_| format!("{FILE_NAME} is not UTF-8 text"))?;
-        let invalid = |e: toml::de::Error| format!("{FILE_NAME}: {}", crate::error::one_line(&e.to_string()));
+        let invalid = |e: toml::de::Error| {
+            let start = text.get(..e.span().map_or(0, |span| span.start)).unwrap_or_default();
+            let line = start.matches('\n').count() + 1;
+            format!("{FILE_NAME}, line {line}: {}", brief(e.message()))
+        };
         // The format first: a newer one may have fields that this program doesn't know.
         #[derive(Deserialize)]
         struct Format {
@@ -171,8 +176,17 @@ impl Manifest {
         if self.variants.is_empty() {
             return Err("it has no variant".into());
         }
-        if self.prompts.len() > MAX_PROMPTS {
-            return Err(format!("it has {} prompts, more than {MAX_PROMPTS}", self.prompts.len()));
+        if !(1..=MAX_PROMPTS).contains(&self.prompts.len()) {
+            return Err(format!("it has {} prompts, not 1 to {MAX_PROMPTS}", self.prompts.len()));
+        }
+        if let Some(entry) = self.entries().find(|entry| entry.bytes > super::files::MAX_BYTES) {
+            return Err(format!("{} cannot have {} bytes", entry.file, entry.bytes));
+        }
+        let files = self.entries().map(|entry| &entry.file);
+        let mut texts =
+            [&self.name].into_iter().chain(self.prompts.iter().map(|prompt| &prompt.text)).chain(files);
+        if let Some(text) = texts.find(|text| text.contains(char::is_control)) {
+            return Err(format!("{text:?} holds control characters"));
         }
         if let Some(entry) = self.entries().find(|entry| !super::files::is_plain(&entry.file)) {
             return Err(format!("{:?} is no path within a bundle", entry.file));

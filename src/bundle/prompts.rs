@@ -35,17 +35,23 @@ impl Task {
     /// # Errors
     /// [`crate::Error::Input`] where they name no degradation.
     pub fn of_prompt(words: &str) -> crate::Result<Self> {
-        let words = words.to_lowercase();
+        if let Ok(task) = words.parse() {
+            return Ok(task);
+        }
+        let lower = words.to_lowercase();
         let named = [
             ("nois", Self::Denoise),
             ("rain", Self::Derain),
             ("haz", Self::Dehaze),
             ("fog", Self::Dehaze),
             ("blur", Self::Deblur),
-            ("low light", Self::LowLight),
+            ("low", Self::LowLight),
+            ("dark", Self::LowLight),
             ("clear", Self::Clear),
         ];
-        let task = named.iter().find(|(part, _)| words.contains(part)).map(|(_, task)| *task);
+        let task = lower
+            .split_whitespace()
+            .find_map(|word| named.iter().find(|(start, _)| word.starts_with(start)).map(|(_, task)| *task));
         task.ok_or_else(|| crate::Error::Input(format!("the prompt {words:?} names no known degradation")))
     }
 }
@@ -139,6 +145,12 @@ impl Prompts {
         self.text_features.as_ref()
     }
 
+    /// The names of the tasks that the prompts are about, each once.
+    pub fn tasks(&self) -> Vec<String> {
+        let known = |task: &Task| self.prompts.iter().any(|prompt| prompt.task == *task);
+        Task::ALL.iter().filter(|task| known(task)).map(Task::to_string).collect()
+    }
+
     /// The index of the prompt that a person means by `words`: a prompt's own text, or a
     /// task's name, which stands for the middle one of its prompts (they go from mild to
     /// strong).
@@ -156,11 +168,9 @@ impl Prompts {
             .collect();
         of_task.get(of_task.len() / 2).copied().ok_or_else(|| {
             let texts: Vec<&str> = self.prompts.iter().map(|prompt| prompt.text.as_str()).collect();
-            let mut tasks: Vec<String> = self.prompts.iter().map(|prompt| prompt.task.to_string()).collect();
-            tasks.dedup();
             crate::Error::Input(format!(
                 "this model knows no task or prompt {words:?}; tasks: {}; prompts: {}",
-                tasks.join(", "),
+                self.tasks().join(", "),
                 texts.join(", ")
             ))
         })
@@ -184,6 +194,10 @@ mod tests {
             assert_eq!(task.to_string().parse::<Task>().unwrap(), task);
         }
         assert!("defog the moon".parse::<Task>().is_err());
+        assert_eq!(Task::of_prompt("image with large amount of noise").unwrap(), Task::Denoise);
+        assert_eq!(Task::of_prompt("image with low light").unwrap(), Task::LowLight);
+        assert_eq!(Task::of_prompt("low-light").unwrap(), Task::LowLight);
+        assert!(Task::of_prompt("film grain").is_err());
     }
 
     #[test]

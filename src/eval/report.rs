@@ -6,6 +6,9 @@ use crate::Result;
 use crate::frame::Planes;
 use serde::Serialize;
 
+/// Stands for the infinite PSNR of equal pictures, which no mean and no JSON can hold.
+const EQUAL_PSNR: f64 = 100.0;
+
 /// Scores of one picture.
 #[derive(Clone, Debug, Serialize)]
 pub struct ImageScores {
@@ -19,9 +22,9 @@ pub struct ImageScores {
 /// Scores of the degraded input and of the restored output against the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct MeanScores {
-    /// PSNR of the input in dB.
+    /// PSNR of the input in dB, 100 where it equals the target.
     pub psnr_in: f64,
-    /// PSNR of the output in dB.
+    /// PSNR of the output in dB, 100 where it equals the target.
     pub psnr_out: f64,
     /// SSIM of the input.
     pub ssim_in: f64,
@@ -44,11 +47,11 @@ impl Evaluation {
     /// Restores every picture of a set and scores it; `seen` is told of each as it is done.
     ///
     /// # Errors
-    /// The first error of reading a pair or of `restore`.
+    /// The first error of reading a pair, of `restore` or of `seen`.
     pub fn run(
         dataset: &Dataset,
         mut restore: impl FnMut(&Pair) -> Result<Planes>,
-        mut seen: impl FnMut(&ImageScores, &Pair, &Planes),
+        mut seen: impl FnMut(&ImageScores, &Pair, &Planes) -> Result<()>,
     ) -> Result<Self> {
         let mut images = Vec::with_capacity(dataset.len());
         for pair in dataset.iter() {
@@ -56,13 +59,13 @@ impl Evaluation {
             let output = restore(&pair)?;
             let (input, target) = (pair.input.view(), pair.target.view());
             let scores = MeanScores {
-                psnr_in: psnr(input, target),
-                psnr_out: psnr(output.view(), target),
+                psnr_in: psnr(input, target).min(EQUAL_PSNR),
+                psnr_out: psnr(output.view(), target).min(EQUAL_PSNR),
                 ssim_in: ssim(input, target),
                 ssim_out: ssim(output.view(), target),
             };
             let image = ImageScores { file: pair.name.clone(), scores };
-            seen(&image, &pair, &output);
+            seen(&image, &pair, &output)?;
             images.push(image);
         }
         let mean_of = |score: fn(&MeanScores) -> f64| {

@@ -5,10 +5,7 @@ use super::graph::{Attribute, Value};
 use super::layers::Net;
 use super::restorer::Size;
 use crate::Result;
-use crate::arch::{Level, VluNetConfig};
-
-/// Heads of both attentions of a D-GDM (fixed in the reference).
-const DGDM_HEADS: usize = 2;
+use crate::arch::{DGDM_HEADS, Level, VluNetConfig};
 
 /// Smallest L2 norm that q and k are divided by, as in PyTorch's `normalize`.
 const NORM_EPSILON: f32 = 1e-12;

@@ -6,7 +6,7 @@
 //! since q·kᵀ and the squared norms are sums over pixels, the tiles' own add up to the whole
 //! picture's.
 
-use crate::arch::{Level, VluNetConfig};
+use crate::arch::{DGDM_HEADS, Level, VluNetConfig};
 use crate::{Error, Result};
 use prost::Message;
 use std::collections::HashSet;
@@ -114,10 +114,17 @@ fn attentions(config: &VluNetConfig, model: &pb::ModelProto) -> Result<Vec<Atten
     let mut attentions = Vec::new();
     for level in config.levels() {
         let gradient = ["phi", "phit"].map(|part| format!("{}.gradient_descent.{part}", level.name));
-        let blocks = (0..level.blocks).map(|block| format!("{}.denoiser.blocks.{block}.attn", level.name));
-        for name in gradient.into_iter().chain(blocks) {
+        let gradient = gradient.map(|name| (name, DGDM_HEADS));
+        let block = |block| (format!("{}.denoiser.blocks.{block}.attn", level.name), level.heads);
+        for (name, heads) in gradient.into_iter().chain((0..level.blocks).map(block)) {
             let temperature = constant(model, &format!("{name}.temperature"))?;
-            attentions.push(Attention { name, level, heads: temperature.len(), temperature });
+            if temperature.len() != heads {
+                return Err(Error::Model(format!(
+                    "{name} has {} temperatures for {heads} heads",
+                    temperature.len()
+                )));
+            }
+            attentions.push(Attention { name, level, heads, temperature });
         }
     }
     Ok(attentions)
@@ -127,6 +134,9 @@ fn constant(model: &pb::ModelProto, name: &str) -> Result<Vec<f32>> {
     let graph = model.graph.as_ref();
     let tensor = graph.and_then(|graph| graph.initializer.iter().find(|tensor| tensor.name == name));
     let tensor = tensor.ok_or_else(|| Error::Model(format!("the restorer has no constant {name}")))?;
+    if !tensor.float_data.is_empty() {
+        return Ok(tensor.float_data.clone());
+    }
     Ok(tensor.raw_data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
 }
 

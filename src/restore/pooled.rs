@@ -85,7 +85,10 @@ impl Pooled {
         let outputs = self.prompts.run(&[("degradation", Input::F32(degradation.as_row()))])?;
         let prompt = |level: Level| {
             let prompt = outputs.get(&prompt_name(&level))?.to_owned().into_dimensionality::<Ix4>();
-            Ok((level.name, prompt.map_err(|e| Error::Model(format!("the restorer's prompts: {e}")))?))
+            let expected = (1, level.prompt_channels(), level.prompt_size(), level.prompt_size());
+            let prompt = prompt.ok().filter(|prompt| prompt.dim() == expected);
+            let unexpected = || Error::Model(format!("the prompt of {} has an unexpected shape", level.name));
+            Ok((level.name, prompt.ok_or_else(unexpected)?))
         };
         self.config.levels().into_iter().map(prompt).collect()
     }
@@ -166,8 +169,9 @@ impl Pooled {
 
 /// Adds a tile's part of the restored picture.
 fn blend(target: &mut Planes, outputs: &backend::Outputs<'_>, area: &Area, weights: &Weights) -> Result<()> {
-    let tile = outputs.get("restored")?.into_dimensionality::<Ix4>();
-    let tile = tile.map_err(|e| Error::Model(format!("the restorer for tiles: {e}")))?;
+    let tile = outputs.get("restored")?.into_dimensionality::<Ix4>().ok();
+    let tile = tile.filter(|tile| tile.dim() == (1, 3, area.height, area.width));
+    let tile = tile.ok_or_else(|| Error::Model("a restored tile has an unexpected shape".into()))?;
     let mut target =
         target.slice_mut(s![.., area.top..area.top + area.height, area.left..area.left + area.width]);
     ndarray::Zip::indexed(&mut target)
@@ -229,12 +233,12 @@ impl<'a> Pool<'a> {
         let (q_norm, k_norm) =
             (outputs.get(&self.attention.q_norm())?, outputs.get(&self.attention.k_norm())?);
         let channels = self.attention.channels_per_head();
-        if gram.shape() != [1, self.attention.heads, channels, channels] {
-            return Err(Error::Model(format!(
-                "{} has an unexpected shape {:?}",
-                self.attention.gram(),
-                gram.shape()
-            )));
+        let norms = [1, self.attention.heads, channels, 1];
+        if gram.shape() != [1, self.attention.heads, channels, channels]
+            || q_norm.shape() != norms
+            || k_norm.shape() != norms
+        {
+            return Err(Error::Model(format!("{} has an unexpected shape", self.attention.name)));
         }
         for head in 0..self.attention.heads {
             let norm = |norms: &ndarray::ArrayViewD<'_, f32>, c| f64::from(norms[[0, head, c, 0]]);

@@ -3,7 +3,7 @@
 use super::memory::{bytes_per_pixel, default_memory};
 use super::padding::reflect;
 use super::pooled::Pooled;
-use super::tiles::Tiling;
+use super::tiles::{SMALLEST_TILE, Tiling};
 use crate::arch::{DEGRADATION_DIM, VluNetConfig};
 use crate::backend::{self, Input, Model, Session};
 use crate::bundle::{Bundle, Dtype, Golden};
@@ -15,8 +15,8 @@ use ndarray::{ArrayD, ArrayView3, Axis, Ix4, s};
 /// Sessions for this many picture sizes are kept; a folder of photos has few.
 const KEPT_SESSIONS: usize = 4;
 
-/// The largest picture: 8K in either orientation, with room for square ones.
-const MAX_PIXELS: usize = 7680 * 7680;
+/// The largest picture: twice 8K, as [`crate::picture::Limits`] has it.
+const MAX_PIXELS: usize = 2 * 7680 * 4320;
 
 /// The largest difference from the golden output that engines' rounding may make.
 const SELF_TEST_TOLERANCE: f32 = 1e-3;
@@ -28,7 +28,7 @@ pub struct Options {
     pub dtype: Option<Dtype>,
     /// How the engine runs.
     pub backend: backend::Options,
-    /// Bytes that a run may take at its peak, beside the weights.
+    /// Bytes that a run may take at its peak, beside the weights and the picture itself.
     pub memory: u64,
     /// Blend of the restored picture (1) and the input (0).
     pub strength: f32,
@@ -87,6 +87,13 @@ impl Restorer {
             )));
         }
         let max_pixels = (options.memory as f64 / bytes_per_pixel(&config)) as usize;
+        let least = SMALLEST_TILE * SMALLEST_TILE;
+        if max_pixels < least {
+            let needed = (least as f64 * bytes_per_pixel(&config)) as u64 >> 20;
+            log::warn!(
+                "pictures larger than the memory budget are restored in tiles that take about {needed} MiB"
+            );
+        }
         Ok(Self {
             model,
             config,
@@ -106,16 +113,21 @@ impl Restorer {
     /// finite; [`Error::Model`] where the engine fails.
     pub fn restore(&mut self, image: ArrayView3<'_, f32>, degradation: &Degradation) -> Result<Planes> {
         let (channels, height, width) = image.dim();
-        if channels != 3 || height == 0 || width == 0 || height.saturating_mul(width) > MAX_PIXELS {
+        if channels != 3 || height == 0 || width == 0 {
             return Err(Error::Input(format!(
-                "a picture of {channels} channels and {width}x{height} pixels can't be restored: 3 channels and 1 to {MAX_PIXELS} pixels can"
+                "a picture of {width}x{height} pixels and {channels} channels can't be restored"
+            )));
+        }
+        if height.saturating_mul(width) > MAX_PIXELS {
+            return Err(Error::Input(format!(
+                "a picture of {width}x{height} is over the limit of {MAX_PIXELS} pixels"
             )));
         }
         if image.iter().any(|value| !value.is_finite()) {
             return Err(Error::Input("the picture holds NaN or infinite values".into()));
         }
         if self.strength == 0.0 {
-            return Ok(image.to_owned());
+            return Ok(image.mapv(|value| value.clamp(0.0, 1.0)));
         }
         let multiple = self.config.multiple();
         let (padded_height, padded_width) =
@@ -159,7 +171,8 @@ impl Restorer {
         if restored.dim() != expected.dim() {
             return Err(Error::Model("the golden frame's output has another size than its input".into()));
         }
-        let difference = restored.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let difference =
+            restored.iter().zip(&expected).map(|(a, b)| (a - b.clamp(0.0, 1.0)).abs()).fold(0.0, f32::max);
         if difference > SELF_TEST_TOLERANCE {
             return Err(Error::Model(format!(
                 "the golden frame comes out wrong by up to {difference}: this model doesn't work on this machine"

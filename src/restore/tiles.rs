@@ -5,7 +5,7 @@
 const OVERLAP: usize = 192;
 
 /// A tile this small still sees as much picture as overlap.
-const SMALLEST_TILE: usize = 2 * OVERLAP;
+pub(super) const SMALLEST_TILE: usize = 2 * OVERLAP;
 
 /// Tiles of one size that cover a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]

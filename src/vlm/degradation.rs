@@ -1,7 +1,7 @@
 //! The degradation vector d_I.
 
 use crate::arch::DEGRADATION_DIM;
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Prompts};
 use crate::{Error, Result};
 use ndarray::{ArrayView1, ArrayViewD, Axis};
 
@@ -31,10 +31,18 @@ impl Degradation {
     /// [`Error::Input`] where the bundle doesn't know those words, or has no vector for them.
     pub fn for_task(bundle: &Bundle, words: &str) -> Result<Self> {
         let prompts = bundle.prompts()?;
-        let vector = prompts.degradation(prompts.find(words)?);
-        let vector =
-            vector.ok_or_else(|| Error::Input(format!("{} has no vector for {words:?}", bundle.origin())))?;
-        Self::new(vector.to_vec())
+        Self::of_prompt(&prompts, prompts.find(words)?)
+    }
+
+    /// The one that stands for the prompt of that index.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is no such prompt, or no vector for it.
+    pub fn of_prompt(prompts: &Prompts, index: usize) -> Result<Self> {
+        let vector = prompts.degradation(index);
+        Self::new(
+            vector.ok_or_else(|| Error::Input(format!("there is no vector for prompt {index}")))?.to_vec(),
+        )
     }
 
     /// The vector.

@@ -66,8 +66,7 @@ impl Detector {
         let (Some(manifest), Some(entry)) = (&bundle.manifest().vlm, &variant.vlm) else {
             return Err(Error::Bundle {
                 bundle: bundle.origin().into(),
-                reason: "it has no VLM head to detect degradations with: say which one it is by --task"
-                    .into(),
+                reason: "it has no VLM head to detect degradations with".into(),
             });
         };
         let prompts = bundle.prompts()?;

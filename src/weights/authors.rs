@@ -28,6 +28,22 @@ const VLM_PREFIXES: [(&str, &str); 3] = [
 /// [`Error::Weights`] where there is none, a tensor is missing, extra, misshaped, unreadable
 /// or not finite; [`Error::Config`] where its shapes make no sane network.
 pub fn read_restorer(checkpoint: &Checkpoint) -> Result<(VluNetConfig, Weights)> {
+    let (config, names) = restorer_names(checkpoint)?;
+    let unused: Vec<String> = config.parameters().into_iter().filter(|p| !p.used).map(|p| p.name).collect();
+    let needed = names.into_iter().filter(|(_, ours)| !unused.contains(ours)).collect();
+    Ok((config, read_all(checkpoint, needed)?))
+}
+
+/// The configuration of a checkpoint's restorer, from names and shapes alone.
+///
+/// # Errors
+/// As [`read_restorer`], but for the numbers.
+pub fn restorer_config(checkpoint: &Checkpoint) -> Result<VluNetConfig> {
+    restorer_names(checkpoint).map(|(config, _)| config)
+}
+
+/// The restorer's configuration, and the names of its tensors: theirs and ours.
+fn restorer_names(checkpoint: &Checkpoint) -> Result<(VluNetConfig, Vec<(String, String)>)> {
     let all = checkpoint.shapes()?;
     let prefix = prefix_of(&all, RESTORER_LANDMARK).ok_or_else(|| {
         Error::Weights(format!(
@@ -36,10 +52,7 @@ pub fn read_restorer(checkpoint: &Checkpoint) -> Result<(VluNetConfig, Weights)>
         ))
     })?;
     let names = renamed(&all, &[(&prefix, "")], |ours| !ours.starts_with("model_degradation."));
-    let config = VluNetConfig::infer(&shapes(&all, &names))?;
-    let unused: Vec<String> = config.parameters().into_iter().filter(|p| !p.used).map(|p| p.name).collect();
-    let needed = names.into_iter().filter(|(_, ours)| !unused.contains(ours)).collect();
-    Ok((config, read_all(checkpoint, needed)?))
+    Ok((VluNetConfig::infer(&shapes(&all, &names))?, names))
 }
 
 /// Reads the VLM head (CLIP and both adapters) of a checkpoint, if it has one.

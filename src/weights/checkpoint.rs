@@ -2,7 +2,7 @@
 
 use super::elements::{ElementType, to_array};
 use super::foreign_text::{brief, check_names};
-use super::safetensors_file;
+use super::safetensors_file::{self, SafetensorsFile};
 use crate::arch::Shapes;
 use crate::{Error, Result};
 use ndarray::ArrayD;
@@ -34,7 +34,7 @@ pub struct Checkpoint {
 
 enum Container {
     Pytorch(PytorchReader),
-    Safetensors(Vec<u8>),
+    Safetensors(SafetensorsFile),
 }
 
 impl Checkpoint {
@@ -57,8 +57,7 @@ impl Checkpoint {
         // A safetensors file opens with the length of its JSON header, then the JSON.
         let container = if start.get(8) == Some(&b'{') {
             let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-            safetensors_file::parse(&bytes, &path.display().to_string())?;
-            Container::Safetensors(bytes)
+            Container::Safetensors(SafetensorsFile::parse(bytes, &path.display().to_string())?)
         } else if start.starts_with(ZIP) {
             Container::Pytorch(open_pytorch(path)?)
         } else {
@@ -86,10 +85,7 @@ impl Checkpoint {
                 .iter()
                 .map(|(name, tensor)| (name.clone(), tensor.shape().to_vec()))
                 .collect(),
-            Container::Safetensors(bytes) => safetensors_file::parse(bytes, &self.name())?
-                .iter()
-                .map(|(name, view)| (name.to_owned(), view.shape().to_vec()))
-                .collect(),
+            Container::Safetensors(file) => file.shapes(),
         })
     }
 
@@ -122,12 +118,11 @@ impl Checkpoint {
                     tensor.read().map_err(|e| Error::Weights(format!("{}: {}", self.name(), brief(e))))?;
                 to_array(name, element, tensor.shape(), &bytes)
             }
-            Container::Safetensors(bytes) => {
-                let file = safetensors_file::parse(bytes, &self.name())?;
-                let view = file.tensor(name).map_err(|_| self.missing(name))?;
-                let element = safetensors_file::element_type(view.dtype())
-                    .ok_or_else(|| self.not_floats(name, &format!("{:?}", view.dtype())))?;
-                to_array(name, element, view.shape(), view.data())
+            Container::Safetensors(file) => {
+                let (dtype, shape, bytes) = file.get(name).ok_or_else(|| self.missing(name))?;
+                let element = safetensors_file::element_type(dtype)
+                    .ok_or_else(|| self.not_floats(name, &format!("{dtype:?}")))?;
+                to_array(name, element, shape, bytes)
             }
         }
     }

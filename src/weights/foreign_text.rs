@@ -23,7 +23,7 @@ pub(super) fn check_names<'a>(names: impl IntoIterator<Item = &'a str>, file: &s
 }
 
 /// What a library says, which may quote a hostile file, as one line of bounded length.
-pub(super) fn brief(message: impl ToString) -> String {
+pub(crate) fn brief(message: impl ToString) -> String {
     let message = message.to_string().replace(|c: char| c.is_control(), " ");
     let mut message = one_line(&message);
     if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {

@@ -16,9 +16,10 @@ mod elements;
 mod foreign_text;
 mod safetensors_file;
 
-pub use authors::{read_restorer, read_vlm};
+pub use authors::{read_restorer, read_vlm, restorer_config};
 pub use checkpoint::Checkpoint;
-pub use safetensors_file::{parse_safetensors, to_safetensors};
+pub(crate) use foreign_text::brief;
+pub use safetensors_file::{parse_safetensors, read_safetensors, to_safetensors};
 
 use crate::{Error, Result};
 use ndarray::ArrayD;

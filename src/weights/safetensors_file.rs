@@ -4,9 +4,12 @@
 use super::Weights;
 use super::elements::{ElementType, to_array};
 use super::foreign_text::{brief, check_names};
+use crate::arch::Shapes;
 use crate::{Error, Result};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::SafeTensorError;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use std::collections::HashMap;
+use std::path::Path;
 
 pub(super) fn element_type(dtype: Dtype) -> Option<ElementType> {
     match dtype {
@@ -18,11 +21,45 @@ pub(super) fn element_type(dtype: Dtype) -> Option<ElementType> {
     }
 }
 
-pub(super) fn parse<'a>(bytes: &'a [u8], name: &str) -> Result<SafeTensors<'a>> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| Error::Weights(format!("{name} is no whole safetensors file: {}", brief(e))))?;
+/// A safetensors file whose header has been read, once, and checked.
+pub(super) struct SafetensorsFile {
+    bytes: Vec<u8>,
+    /// Where the header ends and the numbers begin.
+    data: usize,
+    index: Metadata,
+}
+
+impl SafetensorsFile {
+    pub(super) fn parse(bytes: Vec<u8>, name: &str) -> Result<Self> {
+        let (header, index) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(name, &e))?;
+        check_names(index.tensors().keys().map(String::as_str), name)?;
+        Ok(Self { bytes, data: N_LEN + header, index })
+    }
+
+    pub(super) fn shapes(&self) -> Shapes {
+        self.index.tensors().into_iter().map(|(name, info)| (name, info.shape.clone())).collect()
+    }
+
+    /// A tensor's type, shape and bytes.
+    pub(super) fn get(&self, name: &str) -> Option<(Dtype, &[usize], &[u8])> {
+        let info = self.index.info(name)?;
+        let (start, end) = info.data_offsets;
+        let bytes = self.bytes.get(self.data..)?.get(start..end)?;
+        Some((info.dtype, &info.shape, bytes))
+    }
+}
+
+/// Bytes of the header's length, which a file opens with.
+const N_LEN: usize = 8;
+
+fn parse<'a>(bytes: &'a [u8], name: &str) -> Result<SafeTensors<'a>> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| broken(name, &e))?;
     check_names(file.names(), name)?;
     Ok(file)
+}
+
+fn broken(name: &str, error: &SafeTensorError) -> Error {
+    Error::Weights(format!("{name} is no whole safetensors file: {}", brief(error)))
 }
 
 /// Reads every tensor of a safetensors file, and its metadata.
@@ -45,6 +82,19 @@ pub fn parse_safetensors(bytes: &[u8], name: &str) -> Result<(Weights, HashMap<S
     let (_, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|e| Error::Weights(format!("{name}: {e}")))?;
     Ok((weights, metadata.metadata().clone().unwrap_or_default()))
+}
+
+/// [`parse_safetensors`] of a file of at most `limit` bytes.
+///
+/// # Errors
+/// As [`parse_safetensors`], and [`Error::Io`] where it can't be read.
+pub fn read_safetensors(path: &Path, limit: u64) -> Result<(Weights, HashMap<String, String>)> {
+    let name = path.display().to_string();
+    let metadata = std::fs::metadata(path).map_err(Error::io("open", path))?;
+    if !metadata.is_file() || metadata.len() > limit {
+        return Err(Error::Weights(format!("{name} is no file of at most {limit} bytes")));
+    }
+    parse_safetensors(&std::fs::read(path).map_err(Error::io("read", path))?, &name)
 }
 
 /// The bytes of a safetensors file with these tensors (float32) and metadata; the same

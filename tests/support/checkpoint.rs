@@ -143,6 +143,7 @@ pub fn file_of(root: &Value) -> Vec<u8> {
 #[derive(Clone, Copy, Debug)]
 pub enum ZipField {
     Method = 10,
+    Checksum = 16,
     CompressedSize = 20,
     Size = 24,
     LocalHeader = 42,

@@ -1,10 +1,9 @@
 //! A model as read, before its input sizes are known.
 
-use super::{Session, error};
+use super::{Session, error, executor, guarded};
 use crate::backend::Options;
 use crate::{Error, Result};
 use prost::Message;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::{DimLike, Factoid, GenericFactoid};
@@ -33,15 +32,9 @@ impl Model {
         let outputs = graph.output.iter().map(|info| info.name.clone()).collect();
         // Output shapes are left to inference: the file names them H and W, sessions give numbers.
         let reader = tract_onnx::onnx().with_ignore_output_shapes(true);
-        // tract upholds its invariants by assertions, which a file may be made to break. Nothing
-        // that the closure touches outlives a panic.
-        let graph = catch_unwind(AssertUnwindSafe(|| reader.model_for_proto_model(&proto)))
-            .map_err(|_| unreadable("the engine gave up on it"))?
-            .map_err(|e| error(&format!("{name} is no model that can be read"), &e))?;
-        let executor = match options.threads {
-            0 | 1 => multithread::Executor::SingleThread,
-            threads => multithread::Executor::multithread_with_name(threads, "vlunet"),
-        };
+        let what = format!("{name} is no model that can be read");
+        let graph = guarded(&what, || reader.model_for_proto_model(&proto))?;
+        let executor = executor(options.threads);
         Ok(Self { name: name.into(), inputs, outputs, graph, executor })
     }
 
@@ -89,10 +82,8 @@ impl Model {
             inputs.push((name.clone(), shape.to_vec()));
         }
         let run = RunOptions { executor: Some(self.executor.clone()), ..Default::default() };
-        let plan = graph
-            .into_optimized()
-            .and_then(|graph| graph.into_runnable_with_options(&run))
-            .map_err(|e| error(&format!("{} does not fit inputs {shapes:?}", self.name), &e))?;
+        let what = format!("{} does not fit inputs {shapes:?}", self.name);
+        let plan = guarded(&what, || graph.into_optimized()?.into_runnable_with_options(&run))?;
         Ok(Session::new(&self.name, inputs, &self.outputs, plan))
     }
 }

@@ -1,6 +1,6 @@
 //! A model at fixed input shapes, ready to run.
 
-use super::error;
+use super::{error, guarded};
 use crate::backend::Input;
 use crate::{Error, Result};
 use ndarray::ArrayViewD;
@@ -49,7 +49,7 @@ impl Session {
             };
             values.push(tensor.into_tvalue());
         }
-        let values = self.plan.run(values).map_err(|e| error(&format!("running {}", self.name), &e))?;
+        let values = guarded(&format!("running {}", self.name), || self.plan.run(values))?;
         Ok(Outputs { session: self, values })
     }
 }

@@ -3,6 +3,7 @@
 use crate::args::ModelArgs;
 use crate::output;
 use std::path::PathBuf;
+use vlunet::bundle::{Bundle, DEFAULT_BUNDLE};
 use vlunet::restore::Restorer;
 use vlunet::{Error, Result, atomic_file};
 
@@ -27,15 +28,16 @@ pub struct PackArgs {
     #[arg(short, long, value_name = "FILE.vlu")]
     output: PathBuf,
 
-    #[command(flatten)]
-    model: ModelArgs,
+    /// The bundle: its folder, or the name of the embedded one.
+    #[arg(short, long, value_name = "PATH|NAME", default_value = DEFAULT_BUNDLE)]
+    model: String,
 }
 
 pub fn run(command: &Command) -> Result<()> {
     match command {
         Command::Verify(args) => verify(args),
         Command::Pack(args) => {
-            let bundle = args.model.bundle()?;
+            let bundle = Bundle::find(&args.model)?;
             if args.output.extension().is_none_or(|extension| extension != "vlu") {
                 return Err(Error::Input(format!(
                     "{}: a packed bundle's name ends in .vlu",

@@ -5,7 +5,7 @@ use crate::output;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
-use vlunet::bundle::{Bundle, Task};
+use vlunet::bundle::{Bundle, Prompts, Task};
 use vlunet::eval::metrics::psnr;
 use vlunet::frame::{Planes, from_rgb8};
 use vlunet::picture::{Picture, SaveOptions, compare, sheet};
@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> Result<()> {
         source.set_weather(weather);
         for index in 0..args.frames {
             let frame = source.next_frame();
-            let (row, tiles) = show(args, &bundle, &mut restorer, &mut eyes, weather, &frame)?;
+            let (row, tiles) = show(args, &mut restorer, &mut eyes, weather, &frame)?;
             if !args.json {
                 output::line(row.line())?;
             }
@@ -99,14 +99,13 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn warm_up(restorer: &mut Restorer, source: &mut SyntheticSource, bundle: &Bundle) -> Result<()> {
     let frame = from_rgb8(&source.next_frame().degraded);
-    let any = bundle.manifest().prompts.first().map_or("", |prompt| prompt.text.as_str());
-    restorer.restore(frame.view(), &Degradation::for_task(bundle, any)?).map(drop)
+    let any = Degradation::of_prompt(&bundle.prompts()?, 0)?;
+    restorer.restore(frame.view(), &any).map(drop)
 }
 
 /// Takes one frame its way and writes its picture; gives the tiles of the overview, too.
 fn show(
     args: &Args,
-    bundle: &Bundle,
     restorer: &mut Restorer,
     eyes: &mut Eyes,
     weather: Weather,
@@ -114,7 +113,7 @@ fn show(
 ) -> Result<(Row, Vec<(String, image::RgbImage)>)> {
     let input = from_rgb8(&frame.degraded);
     let start = Instant::now();
-    let (seen, degradation) = eyes.look(bundle, &input, weather)?;
+    let (seen, degradation) = eyes.look(&input, weather)?;
     let output = match &degradation {
         Some(degradation) => restorer.restore(input.view(), degradation)?,
         None => input.clone(),
@@ -164,13 +163,13 @@ enum Eyes {
     /// The model's VLM head looks at it.
     Detector(Box<Detector>),
     /// The model has no such head: the source tells its weather.
-    Source,
+    Source(Prompts),
 }
 
 impl Eyes {
     fn open(bundle: &Bundle, args: &Args) -> Result<Self> {
         if bundle.manifest().vlm.is_none() {
-            return Ok(Self::Source);
+            return Ok(Self::Source(bundle.prompts()?));
         }
         let detector = Detector::open(bundle, args.model.dtype(), &args.model.backend()?)?;
         Ok(Self::Detector(Box::new(detector)))
@@ -179,24 +178,19 @@ impl Eyes {
     fn describe(&self) -> &'static str {
         match self {
             Self::Detector(_) => "its VLM head tells the degradation",
-            Self::Source => "without a VLM head: the synthetic source tells its weather",
+            Self::Source(_) => "without a VLM head: the synthetic source tells its weather",
         }
     }
 
     /// What is seen, and its d_I; none for a clear picture, which passes untouched.
-    fn look(
-        &mut self,
-        bundle: &Bundle,
-        input: &Planes,
-        weather: Weather,
-    ) -> Result<(String, Option<Degradation>)> {
+    fn look(&mut self, input: &Planes, weather: Weather) -> Result<(String, Option<Degradation>)> {
         match self {
             Self::Detector(detector) => {
                 let detection = detector.detect(input.view())?;
                 let clear = detection.is_clear();
                 Ok((detection.label().to_owned(), (!clear).then_some(detection.degradation)))
             }
-            Self::Source => {
+            Self::Source(prompts) => {
                 let task = match weather {
                     Weather::Rain => Task::Derain,
                     Weather::Fog => Task::Dehaze,
@@ -204,10 +198,11 @@ impl Eyes {
                     Weather::Noise => Task::Denoise,
                     Weather::Clear => return Ok(("nothing".into(), None)),
                 };
-                let task = task.to_string();
-                let prompts = bundle.prompts()?;
-                let label = prompts.prompts()[prompts.find(&task)?].text.clone();
-                Ok((label, Some(Degradation::for_task(bundle, &task)?)))
+                // A model for one task passes what it doesn't know.
+                let Ok(index) = prompts.find(&task.to_string()) else {
+                    return Ok((format!("{task}: unknown"), None));
+                };
+                Ok((prompts.prompts()[index].text.clone(), Some(Degradation::of_prompt(prompts, index)?)))
             }
         }
     }

@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
 
-    /// Writes the restored pictures into this folder, as PNG.
+    /// Writes the restored pictures into this folder (NAME.restored.png).
     #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
 
@@ -60,7 +60,6 @@ pub fn run(args: &Args) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     }
     let progress = output::progress(dataset.len(), args.json);
-    let mut unsaved = Ok(());
     let evaluation = Evaluation::run(
         &dataset,
         |pair| {
@@ -68,16 +67,16 @@ pub fn run(args: &Args) -> Result<()> {
             restorer.restore(pair.input.view(), &degradation)
         },
         |image, pair, output| {
-            if let (Some(folder), Ok(())) = (&args.save, &unsaved) {
-                let path = folder.join(&pair.name).with_extension("png");
-                unsaved = Picture::new(output.clone()).save(&path, &SaveOptions::default());
+            if let Some(folder) = &args.save {
+                let path = folder.join(format!("{}.restored.png", pair.name));
+                Picture::new(output.clone()).save(&path, &SaveOptions::default())?;
             }
             progress.set_message(format!("{} {:.2} dB", image.file, image.scores.psnr_out));
             progress.inc(1);
+            Ok(())
         },
     )?;
     progress.finish_and_clear();
-    unsaved?;
     if args.json {
         return output::json(&evaluation);
     }

@@ -20,8 +20,10 @@ pub fn run(args: &Args) -> Result<()> {
     let bundle = args.model.bundle()?;
     let variant = bundle.variant(args.model.dtype())?;
     std::fs::create_dir_all(&args.output).map_err(Error::io("create", &args.output))?;
-    for entry in [Some(&variant.restorer), variant.vlm.as_ref()].into_iter().flatten() {
-        let path = args.output.join(&entry.file);
+    for (part, entry) in [("restorer", Some(&variant.restorer)), ("vlm", variant.vlm.as_ref())] {
+        let Some(entry) = entry else { continue };
+        // Names of our own: a manifest's could be those of files that are there.
+        let path = args.output.join(format!("{part}.{}.onnx", variant.dtype));
         atomic_file::write_bytes(&path, &bundle.read(entry)?)?;
         output::line(format!("{} ({} bytes)", path.display(), entry.bytes))?;
     }

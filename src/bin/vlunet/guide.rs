@@ -2,10 +2,10 @@
 
 use crate::args::{Memory, ModelArgs, strength};
 use ndarray::ArrayView3;
-use vlunet::Result;
 use vlunet::bundle::Bundle;
 use vlunet::restore::{self, Restorer};
 use vlunet::vlm::{Degradation, Detector};
+use vlunet::{Error, Result};
 
 /// How pictures are restored.
 #[derive(clap::Args)]
@@ -54,6 +54,13 @@ impl Guide {
     fn open(bundle: &Bundle, args: &RestorerArgs) -> Result<Self> {
         Ok(match &args.task {
             Some(task) => Self::Task(Degradation::for_task(bundle, task)?),
+            None if bundle.manifest().vlm.is_none() => {
+                return Err(Error::Input(format!(
+                    "{} has no VLM head to detect the degradation with: say what to undo by --task ({})",
+                    bundle.origin(),
+                    bundle.prompts()?.tasks().join(", ")
+                )));
+            }
             None => {
                 Self::Detector(Box::new(Detector::open(bundle, args.model.dtype(), &args.model.backend()?)?))
             }

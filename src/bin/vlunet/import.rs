@@ -2,6 +2,7 @@
 
 use crate::output;
 use std::path::PathBuf;
+use vlunet::bundle::Builder;
 use vlunet::import::{ImportOptions, import};
 use vlunet::{Result, backend};
 
@@ -44,6 +45,8 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let stem = args.output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    // Before the work of minutes, not after it.
+    Builder::check_output(&args.output)?;
     let options = ImportOptions {
         name: args.name.unwrap_or(stem),
         version: args.version_of_weights,

@@ -88,8 +88,7 @@ fn find(model: &str) -> Result<(String, VluNetConfig)> {
     let path = Path::new(model);
     let is_archive = path.extension().is_some_and(|extension| extension == "vlu");
     if path.is_file() && !is_archive {
-        let (config, _) = vlunet::weights::read_restorer(&Checkpoint::open(path)?)?;
-        return Ok((model.into(), config));
+        return Ok((model.into(), vlunet::weights::restorer_config(&Checkpoint::open(path)?)?));
     }
     match Bundle::find(model) {
         Ok(bundle) => {

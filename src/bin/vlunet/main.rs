@@ -30,7 +30,7 @@ struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 
-    /// Says nothing but errors.
+    /// Prints no warnings.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 }
@@ -51,7 +51,30 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli);
-    let outcome = match cli.command {
+    // Where the engine or a decoder gives up on a file, the library makes an error of it: the
+    // panic itself is for those who ask for details.
+    std::panic::set_hook(Box::new(|panic| log::debug!("{panic}")));
+    let outcome = std::panic::catch_unwind(|| dispatch(cli.command)).unwrap_or_else(|_| {
+        Err(vlunet::Error::Input(
+            "internal error, which is a bug: run again with -vv and report what it prints".into(),
+        ))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has seen enough (`vlunet info | head`).
+        Err(vlunet::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            // A file's name may hold line breaks; an error is one line.
+            log::error!("{}", error.to_string().replace(['\n', '\r'], " "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> vlunet::Result<()> {
+    match command {
         Command::Demo(args) => demo::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Detect(args) => detect::run(&args),
@@ -60,17 +83,6 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(&args),
         Command::Bundle(command) => bundle::run(&command),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads our output has seen enough (`vlunet info | head`).
-        Err(vlunet::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            log::error!("{error}");
-            ExitCode::FAILURE
-        }
     }
 }
 
@@ -80,7 +92,7 @@ fn start_log(cli: &Cli) {
         (true, _) => (LevelFilter::Error, LevelFilter::Off),
         (_, 0) => (LevelFilter::Warn, LevelFilter::Off),
         (_, 1) => (LevelFilter::Info, LevelFilter::Warn),
-        _ => (LevelFilter::Trace, LevelFilter::Debug),
+        _ => (LevelFilter::Trace, LevelFilter::Info),
     };
     env_logger::Builder::new()
         .filter_level(theirs)

@@ -1,0 +1,177 @@
+//! What the command line promises: help, exit codes, JSON.
+
+#[path = "support/program.rs"]
+mod program;
+
+use program::{NANO, Workplace};
+use serde_json::Value;
+use std::process::Stdio;
+
+/// Commands, their own flags, and whether they run a model.
+const COMMANDS: [(&[&str], &[&str], bool); 10] = [
+    (&["demo"], &["--output", "--frames", "--size", "--seed", "--json"], true),
+    (
+        &["restore"],
+        &[
+            "--output",
+            "--task",
+            "--strength",
+            "--memory",
+            "--recursive",
+            "--skip-existing",
+            "--compare",
+            "--quality",
+            "--json",
+        ],
+        true,
+    ),
+    (&["detect"], &["--json"], true),
+    (
+        &["eval"],
+        &[
+            "--data",
+            "--noise",
+            "--seed",
+            "--task",
+            "--strength",
+            "--memory",
+            "--limit",
+            "--save",
+            "--json",
+            "--markdown",
+        ],
+        true,
+    ),
+    (&["info"], &["--size", "--json"], false),
+    (
+        &["import"],
+        &["--output", "--name", "--version-of-weights", "--license", "--training-data", "--degradations"],
+        false,
+    ),
+    (&["export"], &["--output", "--model"], false),
+    (&["bundle"], &["verify", "pack"], false),
+    (&["bundle", "verify"], &[], true),
+    (&["bundle", "pack"], &["--output", "--model"], false),
+];
+
+#[test]
+fn help_of_every_command_names_its_flags() {
+    let workplace = Workplace::new();
+    let overview = workplace.succeed(&["--help"]);
+    for (command, flags, runs_a_model) in COMMANDS {
+        let help = workplace.succeed(&[command, &["--help"]].concat());
+        assert!(help.contains("Usage: vlunet"), "{help}");
+        let shared = ["--model", "--dtype", "--backend", "--threads"];
+        for flag in flags.iter().chain(shared.iter().filter(|_| runs_a_model)) {
+            assert!(help.contains(flag), "{command:?}: no {flag} in {help}");
+        }
+        assert!(overview.contains(command[0]), "{overview}");
+    }
+    // None is missing above.
+    let listed = overview.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let names =
+        listed.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+    for name in names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
+        assert!(COMMANDS.iter().any(|(command, ..)| command[0] == name), "{name} is not tested");
+    }
+}
+
+#[test]
+fn an_unknown_flag_exits_with_2_and_is_named() {
+    let workplace = Workplace::new();
+    for (command, ..) in COMMANDS {
+        let run = workplace.run(&[command, &["--frobnicate"]].concat());
+        assert_eq!(run.code, Some(2), "{run:?}");
+        run.assert_one_clear_line(&["--frobnicate"]);
+    }
+    assert_eq!(workplace.run(&["frobnicate"]).code, Some(2));
+    assert_eq!(workplace.run(&[]).code, Some(2));
+    assert!(workplace.listing().is_empty());
+}
+
+#[test]
+fn the_version_is_the_crates() {
+    let version = Workplace::new().succeed(&["--version"]);
+    assert_eq!(version.trim(), concat!("vlunet ", env!("CARGO_PKG_VERSION")));
+}
+
+/// Whether all of these are numbers.
+fn assert_numbers(object: &Value, keys: &[&str]) {
+    for key in keys {
+        assert!(object[key].is_number(), "{key} in {object}");
+    }
+}
+
+#[test]
+fn info_prints_the_json_that_others_build_on() {
+    let workplace = Workplace::new();
+    for model in [NANO, "full", "pico"] {
+        let info = workplace.json(&["info", model, "--json", "--size", "320x240"]);
+        assert_numbers(&info, &["parameters", "macs_per_pixel"]);
+        assert_numbers(&info["macs_by_dtype"], &["f32"]);
+        let stages = info["stages"].as_array().unwrap();
+        let sum: u64 = stages.iter().map(|stage| stage["parameters"].as_u64().unwrap()).sum();
+        assert_eq!(info["parameters"].as_u64(), Some(sum));
+    }
+}
+
+#[test]
+fn restore_prints_what_was_done_as_json() {
+    let workplace = Workplace::new();
+    workplace.picture("a.png");
+    let restore = |extra: &[&str]| {
+        let args = ["restore", "a.png", "--task", "dehaze", "--model", NANO, "--json"];
+        workplace.json(&[&args, extra].concat())
+    };
+    let done = restore(&[]);
+    assert_eq!((&done[0]["file"], &done[0]["output"]), (&"a.png".into(), &"restored/a.png".into()));
+    assert!(done[0]["milliseconds"].is_number() && done[0]["skipped"] == false, "{done}");
+    assert_eq!(restore(&["--skip-existing"])[0]["skipped"], true);
+    assert_eq!(workplace.listing(), ["a.png", "restored", "restored/a.png"]);
+}
+
+#[test]
+fn eval_prints_the_json_that_others_build_on() {
+    let workplace = Workplace::new();
+    for name in ["input/a.png", "target/a.png", "input/b.png", "target/b.png"] {
+        workplace.picture(name);
+    }
+    let scores = ["psnr_in", "psnr_out", "ssim_in", "ssim_out"];
+    let evaluation = |extra: &[&str]| {
+        let args = ["eval", "--model", NANO, "--task", "denoise", "--json"];
+        workplace.json(&[&args, extra].concat())
+    };
+    let noisy = evaluation(&["--data", "target", "--noise", "25"]);
+    assert_eq!(noisy["count"], 2);
+    assert_numbers(&noisy["mean"], &scores);
+    assert_eq!(noisy["images"][1]["file"], "b.png");
+    assert_numbers(&noisy["images"][1], &scores);
+    let one = evaluation(&["--data", ".", "--limit", "1"]);
+    assert_eq!((&one["count"], one["images"].as_array().unwrap().len()), (&1.into(), 1));
+    assert_numbers(&one["images"][0], &["psnr_out", "ssim_in", "ssim_out"]);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let workplace = Workplace::new();
+    let run = workplace.shell("set -o pipefail; \"$VLUNET\" info | head -1");
+    assert!(run.code == Some(0) && run.stderr.is_empty() && run.stdout.lines().count() == 1, "{run:?}");
+    // A reader that is gone before the first line.
+    let mut child =
+        workplace.command(&["info"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_packed_bundle_is_verified_and_exported_like_the_folder() {
+    let workplace = Workplace::new();
+    workplace.succeed(&["bundle", "pack", "--model", NANO, "-o", "nano.vlu"]);
+    workplace.succeed(&["bundle", "pack", "--model", "nano.vlu", "-o", "again.vlu"]);
+    let bytes = |name: &str| std::fs::read(workplace.path(name)).unwrap();
+    assert!(bytes("nano.vlu") == bytes("again.vlu"));
+    assert!(workplace.succeed(&["bundle", "verify", "--model", "nano.vlu"]).contains("golden frame within"));
+    workplace.succeed(&["export", "--model", "nano.vlu", "-o", "onnx"]);
+    assert_eq!(workplace.listing(), ["again.vlu", "nano.vlu", "onnx", "onnx/restorer.f32.onnx"]);
+}

@@ -1,0 +1,67 @@
+//! Small sound files to damage: what fuzzing starts from.
+#![allow(dead_code)] // each user takes a part
+
+use super::bundle;
+use super::checkpoint::{Archive, Element, Value, View, ZipField, lie};
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use std::io::Cursor;
+
+/// Checkpoints with a few tensors, in all the ways that a pickle can hold them.
+pub fn checkpoints() -> Vec<Vec<u8>> {
+    let mut archive = Archive::in_memory();
+    let weight = archive.tensor(Element::F32, &[4, 3, 1, 1], &[0.5; 12]);
+    let half = archive.tensor(Element::F16, &[2, 2], &[1.0; 4]);
+    let key = archive.storage(&Element::BF16.encode(&[2.0; 8]));
+    let turned = View { stride: vec![1, 2], ..View::contiguous(Element::BF16, &key, &[2, 4]) };
+    let tensors = vec![
+        (Value::text("net.patch_embed.proj.weight"), weight),
+        (Value::text("net.half"), half.clone()),
+        (Value::text("net.turned"), turned.value()),
+    ];
+    let options = vec![(Value::text("lr"), Value::Float(2e-4)), (Value::text("seed"), Value::None)];
+    let root = Value::dict([
+        ("epoch", Value::Int(149)),
+        ("state_dict", Value::Ordered(tensors)),
+        ("optimizer_states", Value::List(vec![Value::Dict(vec![(Value::Int(0), half)])])),
+        ("hyper_parameters", Value::instance("argparse", "Namespace", options)),
+        ("payload", Value::call("os", "system", vec![Value::text("true")])),
+    ]);
+    let mut lightning = archive.finish(&root).into_inner();
+    // No checksum, so that damage to the pickle is seen by its reader.
+    lie(&mut lightning, "data.pkl", ZipField::Checksum, 0);
+
+    let mut archive = Archive::in_memory();
+    let scalar = archive.tensor(Element::F64, &[], &[3.0]);
+    let mut bare = archive.finish(&Value::dict([("r", scalar)])).into_inner();
+    lie(&mut bare, "data.pkl", ZipField::Checksum, 0);
+
+    let header = br#"{"net.a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[],"data_offsets":[8,10]}}"#;
+    let safetensors = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 10]].concat();
+    vec![lightning, bare, safetensors]
+}
+
+/// A whole packed bundle, and a manifest alone.
+pub fn bundles() -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = folder.path().join("seed.vlu");
+    bundle::builder(bundle::identity()).write(&packed).unwrap();
+    bundle::builder(bundle::identity()).write(&folder.path().join("seed")).unwrap();
+    vec![std::fs::read(packed).unwrap(), std::fs::read(folder.path().join("seed/manifest.toml")).unwrap()]
+}
+
+/// A picture in every format that is read.
+pub fn pictures() -> Vec<Vec<u8>> {
+    let colour = |x: u32, y: u32| Rgb([10 * x as u8, 15 * y as u8, (x * y) as u8]);
+    let picture = DynamicImage::ImageRgb8(RgbImage::from_fn(24, 16, colour));
+    let veiled = DynamicImage::ImageRgba8(picture.to_rgba8());
+    let encoded = |picture: &DynamicImage, format| {
+        let mut file = Cursor::new(Vec::new());
+        picture.write_to(&mut file, format).unwrap();
+        file.into_inner()
+    };
+    let formats =
+        [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Tiff, ImageFormat::Bmp];
+    let mut files: Vec<Vec<u8>> = formats.map(|format| encoded(&picture, format)).to_vec();
+    files.extend([ImageFormat::Png, ImageFormat::WebP].map(|format| encoded(&veiled, format)));
+    files
+}
