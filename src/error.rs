@@ -71,7 +71,9 @@ impl Error {
     }
 }
 
-/// Folds a message that a library spread over several lines into one.
+/// Folds a message that a library spread over several lines into one, without control
+/// characters, which a file may have brought in.
 pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let printable = text.replace(|c: char| c.is_control() && !c.is_whitespace(), "");
+    printable.split_whitespace().collect::<Vec<_>>().join(" ")
 }

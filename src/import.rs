@@ -3,12 +3,11 @@
 use crate::arch::{ClipConfig, DEGRADATION_DIM};
 use crate::backend::{Input, Model, Options};
 use crate::bundle::{Builder, Golden, Preprocessing, Prompt, Task, VlmManifest};
-use crate::restore::{self, Restorer};
 use crate::source::synthetic::{SyntheticConfig, SyntheticSource, Weather};
 use crate::vlm::{Degradation, tokenize};
 use crate::weights::{Checkpoint, Weights, read_restorer, read_safetensors, read_vlm};
 use crate::{Error, Result, frame, onnx};
-use ndarray::{Array1, Array2, ArrayD, Axis, Ix2};
+use ndarray::{Array1, Array2, Axis, Ix2};
 use std::path::{Path, PathBuf};
 
 /// The prompts that the authors' text tower was trained with, in their order.
@@ -76,9 +75,8 @@ pub fn import(checkpoint: &Path, options: &ImportOptions) -> Result<Builder> {
     let vectors = head.degradations.as_ref().or(head.text_features.as_ref());
     let typical = vectors.and_then(|vectors| vectors.rows().into_iter().next().map(|row| row.to_vec()));
     let degradation = Degradation::new(typical.unwrap_or_default())?;
-    let run = restore::Options { backend: options.backend, ..Default::default() };
-    let runner = Restorer::new(restorer.clone(), "the imported restorer", config.clone(), &run)?;
-    let golden = golden_frame(runner, &degradation)?;
+    let model = Model::open(&restorer, "the imported restorer", &options.backend)?;
+    let golden = golden_frame(&model, &degradation)?;
     Ok(Builder {
         name: options.name.clone(),
         version: options.version.clone(),
@@ -150,16 +148,19 @@ fn learned_degradations(file: &Path) -> Result<Head> {
 }
 
 /// What the restorer makes of a frame of the synthetic road.
-fn golden_frame(mut restorer: Restorer, degradation: &Degradation) -> Result<Golden> {
+fn golden_frame(model: &Model, degradation: &Degradation) -> Result<Golden> {
     let (width, height) = GOLDEN_SIZE;
     let config = SyntheticConfig { weather: Weather::Noise, width, height, ..SyntheticConfig::default() };
     let frame = SyntheticSource::new(config)?.next_frame();
-    let image = frame::from_rgb8(&frame.degraded);
-    let restored = restorer.restore(image.view(), degradation)?;
-    let batch = |planes: frame::Planes| -> ArrayD<f32> { planes.insert_axis(Axis(0)).into_dyn() };
-    Ok(Golden {
-        image: batch(image),
-        degradation: degradation.as_row().to_owned(),
-        restored: batch(restored),
-    })
+    let image = frame::from_rgb8(&frame.degraded).insert_axis(Axis(0)).into_dyn();
+    let degradation = degradation.as_row();
+    let mut session = model.session(&[("image", image.shape()), ("degradation", degradation.shape())])?;
+    let inputs = [("image", Input::F32(image.view())), ("degradation", Input::F32(degradation.view()))];
+    let restored = session.run(&inputs)?.get("restored")?.to_owned();
+    if restored.iter().any(|value| !value.is_finite()) {
+        return Err(Error::Weights(
+            "the restorer gives NaN or infinite values: its training has diverged".into(),
+        ));
+    }
+    Ok(Golden { image, degradation: degradation.to_owned(), restored })
 }

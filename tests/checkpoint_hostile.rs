@@ -12,6 +12,7 @@ use peak::{Counting, peak_of};
 use std::time::{Duration, Instant};
 use vlunet::arch::{Parameter, VluNetConfig};
 use vlunet::weights::{Checkpoint, read_restorer};
+use zip::CompressionMethod;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -133,8 +134,8 @@ fn pickles_that_copy_themselves_are_refused() {
     let mut doubling = b"K\x01q\x00".to_vec();
     (0..60).for_each(|_| doubling.extend(b"h\x00h\x00\x86q\x00"));
     let mut copies = vec![b'X'];
-    copies.extend((4_u32 << 20).to_le_bytes());
-    copies.extend(vec![b'a'; 4 << 20]);
+    copies.extend((2_u32 << 20).to_le_bytes());
+    copies.extend(vec![b'a'; 2 << 20]);
     copies.extend(b"q\x00(");
     (0..1000).for_each(|_| copies.extend(b"h\x00"));
     copies.push(b't');
@@ -143,6 +144,16 @@ fn pickles_that_copy_themselves_are_refused() {
         let message = refusal_within(&file_of(&Value::Raw(bomb)), MEMORY_OF_COPIES);
         assert!(message.contains("memo bomb"), "{message}");
     }
+}
+
+#[test]
+fn pickles_of_more_objects_than_any_network_are_refused() {
+    // 6 KB of file, 6 MB of `None`, 600 MB of objects.
+    let nothings = Value::Raw(vec![b'N'; 6 << 20]);
+    let file = Archive::in_memory().finish_by(&nothings, CompressionMethod::Deflated).into_inner();
+    assert!(file.len() < 10_000);
+    assert_refused(&file, "more than the 4194304");
+    assert_refused(&file_of(&nothings), "more than the 4194304");
 }
 
 #[test]
@@ -205,7 +216,7 @@ fn a_name_cannot_write_into_the_log() {
     assert_refused(&file, "control characters");
     // A message that quotes the file's own words.
     let tensor = View::contiguous(Element::F32, "0", &[1]).value();
-    let words = format!("\x1b[2J{}", "on fire ".repeat(1_000_000));
+    let words = format!("\x1b[2J{}", "on fire ".repeat(100_000));
     assert_refused(&file_of(&Value::call("torch._utils", &words, vec![tensor])), "on fire");
 }
 

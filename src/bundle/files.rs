@@ -64,13 +64,13 @@ impl Files {
         Ok(Self::Memory(files))
     }
 
-    /// A file of at most `limit` bytes.
-    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Cow<'_, [u8]>> {
+    /// A file of at most `limit` bytes; what is compiled into the program is not copied.
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Cow<'static, [u8]>> {
         let too_large = || Error::Input(format!("{name} is larger than the {limit} bytes it may have"));
         match self {
             Self::Memory(files) => {
                 let bytes = files.get(name).ok_or_else(|| Error::Input(format!("{name} is missing")))?;
-                if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(Cow::Borrowed(bytes)) }
+                if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes.clone()) }
             }
             Self::Folder(folder) => {
                 let path = folder.join(name);

@@ -104,7 +104,7 @@ impl Bundle {
     ///
     /// # Errors
     /// [`Error::Bundle`] where the file is missing or not what the manifest says.
-    pub fn read(&self, entry: &FileEntry) -> Result<Cow<'_, [u8]>> {
+    pub fn read(&self, entry: &FileEntry) -> Result<Cow<'static, [u8]>> {
         let bytes = self.files.read(&entry.file, entry.bytes).map_err(|e| self.fail(e.to_string()))?;
         let found = builder::sha256(&bytes);
         if bytes.len() as u64 != entry.bytes || found != entry.sha256 {

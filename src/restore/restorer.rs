@@ -11,6 +11,7 @@ use crate::frame::Planes;
 use crate::vlm::Degradation;
 use crate::{Error, Result};
 use ndarray::{ArrayD, ArrayView3, Axis, Ix4, s};
+use std::borrow::Cow;
 
 /// Sessions for this many picture sizes are kept; a folder of photos has few.
 const KEPT_SESSIONS: usize = 4;
@@ -50,7 +51,7 @@ pub struct Restorer {
     max_pixels: usize,
     strength: f32,
     /// The model's file, to cut for tiles when a picture first needs them.
-    onnx: Vec<u8>,
+    onnx: Cow<'static, [u8]>,
     backend: backend::Options,
     pooled: Option<Pooled>,
 }
@@ -64,7 +65,7 @@ impl Restorer {
     /// 0..=1.
     pub fn open(bundle: &Bundle, options: &Options) -> Result<Self> {
         let entry = &bundle.variant(options.dtype)?.restorer;
-        Self::new(bundle.read(entry)?.into_owned(), &entry.file, bundle.manifest().config.clone(), options)
+        Self::new(bundle.read(entry)?, &entry.file, bundle.manifest().config.clone(), options)
     }
 
     /// From an ONNX model that takes `image` and `degradation` and gives `restored`; `name`
@@ -72,7 +73,12 @@ impl Restorer {
     ///
     /// # Errors
     /// [`Error::Model`] where it has other inputs or outputs.
-    pub fn new(onnx: Vec<u8>, name: &str, config: VluNetConfig, options: &Options) -> Result<Self> {
+    pub fn new(
+        onnx: Cow<'static, [u8]>,
+        name: &str,
+        config: VluNetConfig,
+        options: &Options,
+    ) -> Result<Self> {
         let model = Model::open(&onnx, name, &options.backend)?;
         if !(0.0..=1.0).contains(&options.strength) {
             return Err(Error::Input(format!("a strength of {} is outside 0..=1", options.strength)));

@@ -8,8 +8,10 @@ use crate::{Error, Result};
 use ndarray::ArrayD;
 use pytorch_reader::{DType, PytorchError, PytorchReader};
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use zip::ZipArchive;
+use zip::result::ZipError;
 
 /// Where PyTorch Lightning and other trainers keep the tensors in a checkpoint.
 const STATE_DICT_KEYS: [&str; 4] = ["state_dict", "model_state_dict", "model", "params"];
@@ -17,6 +19,10 @@ const STATE_DICT_KEYS: [&str; 4] = ["state_dict", "model_state_dict", "model", "
 /// Tensors of one network may take this many times the file: a few may share a storage, and a
 /// zip may be compressed.
 const SHARING: u64 = 2;
+
+/// The largest pickle that is parsed, in bytes. Parsing takes up to 90 times as much memory, and
+/// a compressed one of 5 KB can be this large; the full network's has half a megabyte.
+const MAX_PICKLE: u64 = 4 << 20;
 
 /// How PyTorch's files have begun since 1.6. The older containers are refused: a tar or a bare
 /// pickle of a kilobyte can ask for more memory than there is.
@@ -164,6 +170,7 @@ fn open_pytorch(path: &Path) -> Result<PytorchReader> {
         check_names(reader.tensors().keys().map(String::as_str), &name)?;
         Ok(reader)
     };
+    check_pickle(path)?;
     for key in STATE_DICT_KEYS {
         match PytorchReader::with_top_level_key(path, key) {
             Ok(reader) if !reader.is_empty() => return checked(reader),
@@ -177,4 +184,22 @@ fn open_pytorch(path: &Path) -> Result<PytorchReader> {
         return Err(Error::Weights(format!("{name} holds no tensors")));
     }
     checked(reader)
+}
+
+/// Refuses a zip whose pickle is larger than [`MAX_PICKLE`].
+fn check_pickle(path: &Path) -> Result<()> {
+    let name = path.display();
+    let fail = |e: ZipError| Error::Weights(format!("{name} can't be read: {}", brief(e)));
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(fail)?;
+    for index in 0..zip.len() {
+        let entry = zip.by_index_raw(index).map_err(fail)?;
+        if entry.name().map_err(fail)?.ends_with("data.pkl") && entry.size() > MAX_PICKLE {
+            return Err(Error::Weights(format!(
+                "the pickle of {name} has {} bytes, more than the {MAX_PICKLE} that any network needs",
+                entry.size()
+            )));
+        }
+    }
+    Ok(())
 }

@@ -126,8 +126,12 @@ impl<W: Write + Seek> Archive<W> {
         View::contiguous(element, &key, shape).value()
     }
 
-    pub fn finish(mut self, root: &Value) -> W {
-        self.entry("data.pkl", &root.to_pickle());
+    pub fn finish(self, root: &Value) -> W {
+        self.finish_by(root, CompressionMethod::Stored)
+    }
+
+    pub fn finish_by(mut self, root: &Value, method: CompressionMethod) -> W {
+        self.entry_by("data.pkl", &root.to_pickle(), method);
         self.entry("version", b"3\n");
         self.entry("byteorder", b"little");
         self.zip.finish().unwrap()

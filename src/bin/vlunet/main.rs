@@ -66,8 +66,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            // A file's name may hold line breaks; an error is one line.
-            log::error!("{}", error.to_string().replace(['\n', '\r'], " "));
+            // Names in a file, and of files, may hold line breaks and worse; an error is one line.
+            log::error!("{}", error.to_string().replace(char::is_control, " "));
             ExitCode::FAILURE
         }
     }
