@@ -55,7 +55,7 @@ fn tiny_file() -> Vec<u8> {
     let weights = tiny::weights(&tiny::config(), 1);
     let named: Weights =
         weights.iter().map(|(name, tensor)| (format!("net.{name}"), tensor.clone())).collect();
-    to_safetensors(&named, &[]).unwrap()
+    to_safetensors(&named, None).unwrap()
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Builder {
                 .into_iter()
                 .filter_map(|(name, matrix)| Some((name.to_owned(), matrix?.into_dyn())))
                 .collect();
-        let prompt_vectors = add("prompts.safetensors", to_safetensors(&vectors, &[])?);
+        let prompt_vectors = add("prompts.safetensors", to_safetensors(&vectors, None)?);
         let golden =
             self.golden.map(|golden| Ok(add("golden.safetensors", golden.to_bytes()?))).transpose()?;
         let manifest = Manifest {

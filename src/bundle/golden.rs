@@ -43,6 +43,6 @@ impl Golden {
         ]
         .into_iter()
         .collect();
-        to_safetensors(&tensors, &[])
+        to_safetensors(&tensors, None)
     }
 }

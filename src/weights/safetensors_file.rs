@@ -97,12 +97,12 @@ pub fn read_safetensors(path: &Path, limit: u64) -> Result<(Weights, HashMap<Str
     parse_safetensors(&std::fs::read(path).map_err(Error::io("read", path))?, &name)
 }
 
-/// The bytes of a safetensors file with these tensors (float32) and metadata; the same
-/// weights give the same bytes.
+/// The bytes of a safetensors file with these tensors (float32) and one entry of metadata; the
+/// same weights give the same bytes.
 ///
 /// # Errors
 /// [`Error::Weights`] where the format can't hold them.
-pub fn to_safetensors(weights: &Weights, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
+pub fn to_safetensors(weights: &Weights, metadata: Option<(&str, &str)>) -> Result<Vec<u8>> {
     let bytes: Vec<(&str, &[usize], Vec<u8>)> = weights
         .iter()
         .map(|(name, tensor)| (name, tensor.shape(), tensor.iter().flat_map(|x| x.to_le_bytes()).collect()))
@@ -114,16 +114,8 @@ pub fn to_safetensors(weights: &Weights, metadata: &[(&str, String)]) -> Result<
             Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(fail)?))
         })
         .collect::<Result<Vec<_>>>()?;
-    // A map of several keys is written in random order: one key keeps the bytes the same.
-    let metadata = match metadata {
-        [] => None,
-        [(key, value)] => Some(HashMap::from([((*key).to_owned(), value.clone())])),
-        _ => {
-            return Err(Error::Weights(
-                "safetensors metadata takes one key, so that its bytes are reproducible".into(),
-            ));
-        }
-    };
+    // A map of several keys would be written in random order: one keeps the bytes the same.
+    let metadata = metadata.map(|(key, value)| HashMap::from([(key.to_owned(), value.to_owned())]));
     safetensors::serialize(views, metadata).map_err(fail)
 }
 
@@ -137,8 +129,8 @@ mod tests {
         let mut weights = Weights::default();
         weights.insert("b", ArrayD::from_shape_vec(IxDyn(&[2, 1]), vec![1.0, -2.0]).unwrap());
         weights.insert("a", ArrayD::from_elem(IxDyn(&[]), 0.5));
-        let bytes = to_safetensors(&weights, &[("config", "{}".into())]).unwrap();
-        assert_eq!(bytes, to_safetensors(&weights, &[("config", "{}".into())]).unwrap());
+        let bytes = to_safetensors(&weights, Some(("config", "{}"))).unwrap();
+        assert_eq!(bytes, to_safetensors(&weights, Some(("config", "{}"))).unwrap());
         let (read, metadata) = parse_safetensors(&bytes, "test").unwrap();
         assert_eq!(read, weights);
         assert_eq!(metadata["config"], "{}");
