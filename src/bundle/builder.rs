@@ -122,7 +122,8 @@ impl Builder {
     }
 }
 
-fn is_archive(path: &Path) -> bool {
+/// Whether a path names a packed bundle, by its extension `.vlu`.
+pub fn is_archive(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "vlu")
 }
 

@@ -26,14 +26,10 @@ impl Files {
             return Ok(Self::Folder(path.to_owned()));
         }
         let file = File::open(path).map_err(Error::io("open", path))?;
-        Self::from_tar(file, &path.display().to_string())
+        Self::from_archive(file, &path.display().to_string())
     }
 
-    pub(super) fn from_archive(bytes: &[u8], origin: &str) -> Result<Self> {
-        Self::from_tar(bytes, origin)
-    }
-
-    fn from_tar(tar: impl Read, origin: &str) -> Result<Self> {
+    pub(super) fn from_archive(tar: impl Read, origin: &str) -> Result<Self> {
         let fail = |reason: String| Error::Bundle { bundle: origin.into(), reason };
         let unreadable = |e: std::io::Error| fail(format!("it is no .vlu file (a tar): {}", brief(e)));
         let mut files = BTreeMap::new();

@@ -3,7 +3,7 @@
 use crate::args::ModelArgs;
 use crate::output;
 use std::path::PathBuf;
-use vlunet::bundle::{Bundle, DEFAULT_BUNDLE};
+use vlunet::bundle::{Bundle, DEFAULT_BUNDLE, is_archive};
 use vlunet::restore::Restorer;
 use vlunet::{Error, Result, atomic_file};
 
@@ -38,7 +38,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Verify(args) => verify(args),
         Command::Pack(args) => {
             let bundle = Bundle::find(&args.model)?;
-            if args.output.extension().is_none_or(|extension| extension != "vlu") {
+            if !is_archive(&args.output) {
                 return Err(Error::Input(format!(
                     "{}: a packed bundle's name ends in .vlu",
                     args.output.display()

@@ -5,7 +5,7 @@ use crate::output;
 use serde_json::json;
 use std::path::Path;
 use vlunet::arch::VluNetConfig;
-use vlunet::bundle::Bundle;
+use vlunet::bundle::{Bundle, is_archive};
 use vlunet::weights::Checkpoint;
 use vlunet::{Error, Result};
 
@@ -86,8 +86,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn find(model: &str) -> Result<(String, VluNetConfig)> {
     let path = Path::new(model);
-    let is_archive = path.extension().is_some_and(|extension| extension == "vlu");
-    if path.is_file() && !is_archive {
+    if path.is_file() && !is_archive(path) {
         return Ok((model.into(), vlunet::weights::restorer_config(&Checkpoint::open(path)?)?));
     }
     match Bundle::find(model) {
