@@ -37,6 +37,8 @@ pub mod onnx;
 pub mod picture;
 pub mod restore;
 pub mod source;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod vlm;
 pub mod weights;
 

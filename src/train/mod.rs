@@ -1,0 +1,3 @@
+//! The trainer: VLU-Net and its VLM head in full precision, on a CPU or a CUDA GPU.
+
+pub mod data;
