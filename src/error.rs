@@ -54,6 +54,10 @@ pub enum Error {
     #[error("model: {0}")]
     Model(String),
 
+    /// A training run that can't go on.
+    #[error("training: {0}")]
+    Train(String),
+
     /// An argument or input that makes no sense.
     #[error("{0}")]
     Input(String),

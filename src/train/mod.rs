@@ -2,6 +2,8 @@
 
 pub mod data;
 pub mod kernels;
+pub mod loss;
 pub mod network;
 pub mod optimizer;
 pub mod parameters;
+pub mod replicas;
