@@ -1,9 +1,12 @@
 //! The trainer: VLU-Net and its VLM head in full precision, on a CPU or a CUDA GPU.
 
 pub mod data;
+pub mod guide;
 pub mod kernels;
 pub mod loss;
 pub mod network;
 pub mod optimizer;
 pub mod parameters;
+pub mod recipe;
 pub mod replicas;
+pub mod run;

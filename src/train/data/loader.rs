@@ -8,35 +8,48 @@ use std::time::{Duration, Instant};
 
 /// A round that is ready to be used.
 #[derive(Clone, Debug)]
-pub struct Ready {
+pub struct Ready<T> {
     /// Which round.
     pub index: u64,
     /// Its samples.
     pub samples: Vec<Sample>,
+    /// What was made of them, one each.
+    pub prepared: Vec<T>,
     /// How long it had to be waited for.
     pub waited: Duration,
 }
 
 /// Prepares the next round on a thread of its own.
 #[derive(Debug)]
-pub struct Loader {
+pub struct Loader<T> {
     /// `None` only while being dropped.
-    rounds: Option<Receiver<(u64, Result<Vec<Sample>>)>>,
+    rounds: Option<Receiver<(u64, Result<Prepared<T>>)>>,
     thread: Option<JoinHandle<()>>,
     waited: Duration,
 }
 
-impl Loader {
-    /// Starts with round `first`.
+/// The samples of a round, and what was made of each.
+type Prepared<T> = (Vec<Sample>, Vec<T>);
+
+impl<T: Send + 'static> Loader<T> {
+    /// Starts with round `first`; `prepare` makes of each sample what else training needs.
     ///
     /// # Errors
     /// [`Error::Input`] where the system gives no thread.
-    pub fn start(rounds: Rounds, first: u64) -> Result<Self> {
+    pub fn start(
+        rounds: Rounds,
+        first: u64,
+        mut prepare: impl FnMut(&Sample) -> Result<T> + Send + 'static,
+    ) -> Result<Self> {
         // A hand-over without a buffer: one round in use and one ready is all the memory holds.
         let (sender, receiver) = sync_channel(0);
         let work = move || {
             for index in first.. {
-                if sender.send((index, rounds.round(index))).is_err() {
+                let round = rounds.round(index).and_then(|samples| {
+                    let prepared = samples.iter().map(&mut prepare).collect::<Result<_>>()?;
+                    Ok((samples, prepared))
+                });
+                if sender.send((index, round)).is_err() {
                     break;
                 }
             }
@@ -52,14 +65,15 @@ impl Loader {
     ///
     /// # Errors
     /// What making it failed with.
-    pub fn next_round(&mut self) -> Result<Ready> {
+    pub fn next_round(&mut self) -> Result<Ready<T>> {
         let start = Instant::now();
         let received = self.rounds.as_ref().and_then(|rounds| rounds.recv().ok());
         let waited = start.elapsed();
         self.waited += waited;
         let (index, samples) =
             received.ok_or_else(|| Error::Input("the thread that prepares pictures has died".into()))?;
-        Ok(Ready { index, samples: samples?, waited })
+        let (samples, prepared) = samples?;
+        Ok(Ready { index, samples, prepared, waited })
     }
 
     /// How long all rounds so far had to be waited for.
@@ -68,7 +82,7 @@ impl Loader {
     }
 }
 
-impl Drop for Loader {
+impl<T> Drop for Loader<T> {
     fn drop(&mut self) {
         // Its next hand-over fails, and it ends.
         self.rounds = None;

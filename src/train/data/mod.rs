@@ -21,4 +21,5 @@ pub use library::{Library, Opening, Pair, Set};
 pub use loader::{Loader, Ready};
 pub use mix::{Entry, Mix};
 pub use round::{Rounds, Sample};
+pub(super) use seeds::derived;
 pub use shard::{Limits as ShardLimits, Member, read as read_shard};

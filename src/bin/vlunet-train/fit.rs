@@ -1,0 +1,90 @@
+//! `vlunet-train fit`: trains a restorer.
+
+use burn::tensor::Device;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use vlunet::bundle::Bundle;
+use vlunet::train::data::{Library, Opening};
+use vlunet::train::guide::Guide;
+use vlunet::train::recipe::Recipe;
+use vlunet::train::run::{End, Fit, Limits, RunFolder};
+use vlunet::{Error, Result};
+
+/// Trains a restorer by a recipe, or goes on with a run.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The recipe (TOML); models/recipes has some. With --resume it may be left out.
+    #[arg(value_name = "RECIPE", required_unless_present = "resume")]
+    recipe: Option<PathBuf>,
+
+    /// The run's folder: recipe, journal, curves and checkpoint.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+
+    /// Training pictures: a folder of sets, or a .tar shard.
+    #[arg(long, value_name = "DIR|TAR")]
+    data: PathBuf,
+
+    /// The trained VLM head: a bundle, or the text features of a head's run (.safetensors).
+    #[arg(long, value_name = "PATH|NAME")]
+    head: String,
+
+    /// Goes on with the run in that folder.
+    #[arg(long)]
+    resume: bool,
+
+    /// Stops after that many minutes, to be resumed.
+    #[arg(long, value_name = "M")]
+    minutes: Option<f64>,
+
+    /// Minutes between two checkpoints.
+    #[arg(long, value_name = "M", default_value_t = 5.0)]
+    checkpoint_every: f64,
+
+    /// Threads that train; all cores where not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    threads: Option<u16>,
+
+    /// Ends at the first picture that can't be used, instead of leaving it out.
+    #[arg(long)]
+    strict: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let folder = RunFolder::new(&args.run);
+    let recipe = match &args.recipe {
+        Some(path) => Recipe::open(path)?,
+        None => Recipe::open(&folder.recipe())?,
+    };
+    let opening =
+        Opening { least_side: recipe.largest_patch() as u32, strict: args.strict, ..Opening::default() };
+    let library = Library::open(&args.data, &opening)?;
+    let guide = if args.head.ends_with(".safetensors") {
+        Guide::from_text_features(args.head.as_ref())?
+    } else {
+        Guide::open(&Bundle::find(&args.head)?, recipe.from_image > 0.0)?
+    };
+    let minutes = |minutes: f64| Duration::try_from_secs_f64(minutes * 60.0)
+        .map_err(|_| Error::Input(format!("{minutes} minutes is no span of time")));
+    let threads = args.threads.map(usize::from);
+    let limits = Limits {
+        time: args.minutes.map(minutes).transpose()?,
+        checkpoint_every: minutes(args.checkpoint_every)?,
+        replicas: threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        device: Device::flex(),
+    };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .map_err(|e| Error::Input(format!("cannot listen for Ctrl-C: {e}")))?;
+    let fit = Fit::open(recipe, folder, library, guide, limits, args.resume)?;
+    match fit.run(&interrupted)? {
+        End::Finished => println!("the run is done: {}", args.run.display()),
+        End::OutOfTime | End::Interrupted => {
+            println!("the run stopped; go on with --resume: {}", args.run.display());
+        }
+    }
+    Ok(())
+}

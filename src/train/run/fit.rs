@@ -1,0 +1,283 @@
+//! The training loop.
+
+use super::checkpoint::State;
+use super::journal::{Event, Journal};
+use super::validation::Validation;
+use super::RunFolder;
+use crate::arch::DEGRADATION_DIM;
+use crate::train::data::{Batch, Library, Loader, Ready, Rounds, cut};
+use crate::train::guide::{Guide, Vectors};
+use crate::train::network::{VluNet, initial};
+use crate::train::parameters::Parameters;
+use crate::train::recipe::Recipe;
+use crate::train::replicas;
+use crate::{Error, Result};
+use burn::tensor::{Device, Tensor, TensorData};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Steps between two lines of the journal.
+const JOURNAL_STEPS: u64 = 50;
+
+/// Held-out pictures that validation looks at.
+const VALIDATION_PICTURES: usize = 36;
+
+/// Where a call ends before its run does, and what it runs on.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Stops, to be resumed, after this long.
+    pub time: Option<Duration>,
+    /// Time between two checkpoints.
+    pub checkpoint_every: Duration,
+    /// Replicas of the network that share each batch: the threads of a CPU.
+    pub replicas: usize,
+    /// The device.
+    pub device: Device,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The run is done.
+    Finished,
+    /// Its time was up; it can be resumed.
+    OutOfTime,
+    /// It was interrupted; it can be resumed.
+    Interrupted,
+}
+
+/// A restorer's run, ready to go on.
+pub struct Fit {
+    recipe: Recipe,
+    folder: RunFolder,
+    network: VluNet,
+    state: State,
+    rounds: Rounds,
+    guide: Guide,
+    validation: Validation,
+    limits: Limits,
+}
+
+impl Fit {
+    /// A new run in `folder`, or with `resume` the one that is there.
+    ///
+    /// # Errors
+    /// [`Error::Train`] where a new run's folder holds one already, or the one to resume
+    /// follows another recipe or head; what reading the recipe's data and states fails with.
+    pub fn open(
+        recipe: Recipe,
+        folder: RunFolder,
+        library: Library,
+        mut guide: Guide,
+        limits: Limits,
+        resume: bool,
+    ) -> Result<Self> {
+        let config = recipe.config()?;
+        let text = recipe.to_toml()?;
+        let hash = crate::weights::hex(&Sha256::digest(&text));
+        let network = VluNet::new(config.clone());
+        let checkpoint = folder.checkpoint();
+        let state = if resume {
+            let state = State::open(&checkpoint, &config.parameters(), &limits.device)?;
+            if state.progress.recipe != hash {
+                return Err(Error::Train(format!(
+                    "the run in {} follows another recipe ({}); start a new run",
+                    folder.path().display(),
+                    folder.recipe().display()
+                )));
+            }
+            state
+        } else {
+            if checkpoint.exists() {
+                return Err(Error::Train(format!(
+                    "{} holds a run already; --resume goes on with it, or give another folder",
+                    folder.path().display()
+                )));
+            }
+            std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;
+            crate::atomic_file::write_bytes(&folder.recipe(), text.as_bytes())?;
+            State::new(initial(&config, recipe.seed, &limits.device), hash, String::new())
+        };
+        let (held_out, library) = library.split(recipe.rounds.held_out);
+        let held_out = Rounds::new(Arc::new(held_out), recipe.data.clone(), VALIDATION_PICTURES, !recipe.seed)?;
+        let validation = Validation::new(&held_out.round(0)?, &mut guide, config.multiple())?;
+        let rounds =
+            Rounds::new(Arc::new(library), recipe.data.clone(), recipe.rounds.pictures, recipe.seed)?;
+        Ok(Self { recipe, folder, network, state, rounds, guide, validation, limits })
+    }
+
+    /// Steps done so far.
+    pub fn step(&self) -> u64 {
+        self.state.progress.step
+    }
+
+    /// Goes on until the run's end, its time's, or an interruption.
+    ///
+    /// # Errors
+    /// [`Error::Train`] where the loss is no number any more (the last good checkpoint stays),
+    /// [`Error::Io`] where a checkpoint can't be written.
+    pub fn run(self, interrupted: &AtomicBool) -> Result<End> {
+        let Self { recipe, folder, network, mut state, rounds, mut guide, validation, limits } = self;
+        let mut journal = Journal::open(&folder.journal(), state.progress.step, recipe.steps)?;
+        let per_round = recipe.rounds.steps;
+        let first = state.progress.step / per_round;
+        let mut loader = Loader::start(rounds, first, move |sample| guide.vectors(sample))?;
+        let mut round: Option<Ready<Vectors>> = None;
+        let (start, before) = (Instant::now(), state.progress.seconds);
+        let mut saved = Instant::now();
+        let mut recent = Recent::default();
+
+        while state.progress.step < recipe.steps {
+            let step = state.progress.step;
+            let index = step / per_round;
+            let ready = match round.take() {
+                Some(ready) if ready.index == index => ready,
+                _ => {
+                    let ready = loader.next_round()?;
+                    recent.waited += ready.waited.as_secs_f64();
+                    ready
+                }
+            };
+            let phase = recipe.phase(step, recipe.steps);
+            let batch = cut(&ready.samples, phase.patch, phase.batch, recipe.seed ^ index, step % per_round)?;
+            let d = vectors(&batch, &ready.prepared, recipe.from_image, recipe.seed ^ step);
+            round = Some(ready);
+
+            let (loss, gradients) =
+                gradients(&recipe, &network, &state.parameters, &batch, &d, &limits)?;
+            let rate = recipe.rate.rate(step, recipe.steps);
+            let count = step + 1;
+            let length =
+                recipe.optimizer.step(&mut state.parameters, &mut state.moments, &gradients, rate, count);
+            let length = length.into_scalar::<f32>();
+            if !loss.is_finite() || !length.is_finite() {
+                journal.finish();
+                return Err(diverged(&folder, count, loss));
+            }
+            // A young average would remember the random start.
+            let decay = recipe.average.min((1.0 + step as f32) / (10.0 + step as f32));
+            state.average = state.average.map(|name, average| {
+                average.clone() * decay + state.parameters.values(name).clone() * (1.0 - decay)
+            });
+            state.progress.step = count;
+            state.progress.pictures += phase.batch as u64;
+            state.progress.seconds = before + start.elapsed().as_secs_f64();
+            recent.add(loss, length, phase.batch);
+            journal.step(count);
+            if count.is_multiple_of(JOURNAL_STEPS) || count == recipe.steps {
+                journal.write(&recent.event(&state, rate))?;
+                recent = Recent::default();
+            }
+            if count.is_multiple_of(recipe.rounds.validate) || count == recipe.steps {
+                let psnr = validation.score(&network, &state.average, &limits.device)?;
+                let gain = psnr.values().map(|[before, after]| after - before).sum::<f64>() / psnr.len() as f64;
+                journal.write(&Event::Validation { step: count, psnr, gain })?;
+                recent.start = Instant::now();
+            }
+            let end = if interrupted.load(Ordering::Relaxed) {
+                Some(End::Interrupted)
+            } else {
+                limits.time.filter(|time| start.elapsed() >= *time).map(|_| End::OutOfTime)
+            };
+            if end.is_some() || saved.elapsed() >= limits.checkpoint_every {
+                state.save(&folder.checkpoint())?;
+                saved = Instant::now();
+            }
+            if let Some(end) = end {
+                journal.finish();
+                return Ok(end);
+            }
+        }
+        state.save(&folder.checkpoint())?;
+        journal.finish();
+        Ok(End::Finished)
+    }
+}
+
+/// The vectors of a batch's patches, `[N, 512]`: d_I with the chance `from_image`, else d_T.
+fn vectors(batch: &Batch, prepared: &[Vectors], from_image: f32, seed: u64) -> Vec<f32> {
+    let mut all = Vec::with_capacity(batch.samples.len() * DEGRADATION_DIM);
+    for (place, &sample) in batch.samples.iter().enumerate() {
+        let chance = (crate::train::data::derived(seed, place as u64) >> 40) as f32 / (1u64 << 24) as f32;
+        let vectors = &prepared[sample];
+        let image = vectors.image.as_ref().filter(|_| chance < from_image);
+        all.extend_from_slice(image.unwrap_or(&vectors.text));
+    }
+    all
+}
+
+/// Loss and gradients of a batch.
+fn gradients(
+    recipe: &Recipe,
+    network: &VluNet,
+    parameters: &Parameters,
+    batch: &Batch,
+    d: &[f32],
+    limits: &Limits,
+) -> Result<(f32, Parameters)> {
+    let count = batch.samples.len();
+    // Equal parts, so that the mean of their means is the batch's.
+    let replicas = (1..=limits.replicas.clamp(1, count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
+    let (part, side) = (count / replicas, batch.patch);
+    let device = limits.device.clone().autodiff();
+    replicas::gradients(parameters, replicas, |index, parameters| {
+        let pictures = |values: &[f32]| {
+            let size = part * 3 * side * side;
+            let values = values[index * size..(index + 1) * size].to_vec();
+            Tensor::<4>::from_data(TensorData::new(values, [part, 3, side, side]), &device)
+        };
+        let d = d[index * part * DEGRADATION_DIM..(index + 1) * part * DEGRADATION_DIM].to_vec();
+        let d = Tensor::<2>::from_data(TensorData::new(d, [part, DEGRADATION_DIM]), &device);
+        recipe.loss.of(network.restore(parameters, pictures(&batch.input), &d), pictures(&batch.target))
+    })
+}
+
+fn diverged(folder: &RunFolder, step: u64, loss: f32) -> Error {
+    let checkpoint = folder.checkpoint();
+    let rest = if checkpoint.exists() {
+        format!("the last good checkpoint is {}; resume it with a lower rate in a new recipe", checkpoint.display())
+    } else {
+        "there is no checkpoint yet; lower rate.peak".into()
+    };
+    Error::Train(format!("the loss became {loss} at step {step}: {rest}"))
+}
+
+/// What happened since the last line of the journal.
+struct Recent {
+    start: Instant,
+    waited: f64,
+    loss: f32,
+    gradient: f32,
+    steps: usize,
+    pictures: usize,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self { start: Instant::now(), waited: 0.0, loss: 0.0, gradient: 0.0, steps: 0, pictures: 0 }
+    }
+}
+
+impl Recent {
+    fn add(&mut self, loss: f32, gradient: f32, pictures: usize) {
+        self.loss += loss;
+        self.gradient += gradient;
+        self.steps += 1;
+        self.pictures += pictures;
+    }
+
+    fn event(&self, state: &State, rate: f32) -> Event {
+        let (steps, seconds) = (self.steps.max(1) as f32, self.start.elapsed().as_secs_f64().max(1e-9));
+        Event::Train {
+            step: state.progress.step,
+            loss: self.loss / steps,
+            rate,
+            gradient: self.gradient / steps,
+            pictures_per_second: self.pictures as f64 / seconds,
+            data_wait: (self.waited / seconds).min(1.0),
+            seconds: state.progress.seconds,
+        }
+    }
+}

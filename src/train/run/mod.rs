@@ -1,0 +1,49 @@
+//! The life of a run: a folder with its recipe, journal, curves and checkpoint.
+
+mod checkpoint;
+mod fit;
+mod journal;
+mod validation;
+
+pub use checkpoint::{Progress, State};
+pub use fit::{End, Fit, Limits};
+pub use journal::{Event, Journal};
+pub use validation::Validation;
+
+use std::path::{Path, PathBuf};
+
+/// The files of a run.
+#[derive(Clone, Debug)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// The run of that folder, whether it is there or not.
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The recipe, as the run began with it.
+    pub fn recipe(&self) -> PathBuf {
+        self.0.join("recipe.toml")
+    }
+
+    /// The newest state.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint.safetensors")
+    }
+
+    /// What the run said, a line of JSON each.
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("journal.jsonl")
+    }
+
+    /// Loss, learning rate and validation as a picture.
+    pub fn curves(&self) -> PathBuf {
+        self.0.join("curves.svg")
+    }
+}
