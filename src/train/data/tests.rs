@@ -239,7 +239,7 @@ fn a_patch_larger_than_a_picture_is_one_line() {
 fn a_loader_gives_the_rounds_in_order_and_stops_when_dropped() {
     let rounds = rounds(4);
     let expected = format!("{:?}", rounds.round(8).unwrap());
-    let mut loader = Loader::start(rounds, 7).unwrap();
+    let mut loader = Loader::start(rounds, 7, 2).unwrap();
     assert_eq!(loader.next_round().unwrap().index, 7);
     let second = loader.next_round().unwrap();
     assert_eq!((second.index, format!("{:?}", second.samples)), (8, expected));
