@@ -66,7 +66,7 @@ impl Layout {
             ground: within(0.0, 1.2),
             flatness: within(0.8, 4.0),
             roof: within(-0.6, 1.0).max(0.0),
-            things: within(0.1, 0.7),
+            things: within(0.0, 0.4),
             brightness: within(-0.2, 0.8),
             sky: within(0.8, 1.6),
             patches: Patches::new(rng.random()),

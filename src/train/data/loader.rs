@@ -2,6 +2,7 @@
 
 use super::round::{Rounds, Sample};
 use crate::{Error, Result};
+use rayon::ThreadPoolBuilder;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -32,20 +33,32 @@ pub struct Loader<T> {
 type Prepared<T> = (Vec<Sample>, Vec<T>);
 
 impl<T: Send + 'static> Loader<T> {
-    /// Starts with round `first`; `prepare` makes of each sample what else training needs.
+    /// Starts with round `first`, on `threads` threads (0: as many as there are cores);
+    /// `prepare` makes of each sample what else training needs.
+    ///
+    /// They are a pool of their own: in the common one, a batch that is wanted now would queue
+    /// up behind the whole next round.
     ///
     /// # Errors
     /// [`Error::Input`] where the system gives no thread.
     pub fn start(
         rounds: Rounds,
         first: u64,
+        threads: usize,
         mut prepare: impl FnMut(&Sample) -> Result<T> + Send + 'static,
     ) -> Result<Self> {
+        let refused =
+            |e: &dyn std::fmt::Display| Error::Input(format!("cannot start the loader's threads: {e}"));
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("loader-{i}"))
+            .build()
+            .map_err(|e| refused(&e))?;
         // A hand-over without a buffer: one round in use and one ready is all the memory holds.
         let (sender, receiver) = sync_channel(0);
         let work = move || {
             for index in first.. {
-                let round = rounds.round(index).and_then(|samples| {
+                let round = pool.install(|| rounds.round(index)).and_then(|samples| {
                     let prepared = samples.iter().map(&mut prepare).collect::<Result<_>>()?;
                     Ok((samples, prepared))
                 });
@@ -54,10 +67,7 @@ impl<T: Send + 'static> Loader<T> {
                 }
             }
         };
-        let thread = Builder::new()
-            .name("loader".into())
-            .spawn(work)
-            .map_err(|e| Error::Input(format!("cannot start the loader's thread: {e}")))?;
+        let thread = Builder::new().name("loader".into()).spawn(work).map_err(|e| refused(&e))?;
         Ok(Self { rounds: Some(receiver), thread: Some(thread), waited: Duration::ZERO })
     }
 

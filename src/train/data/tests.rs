@@ -93,14 +93,15 @@ fn a_folder_and_a_shard_of_the_same_pictures_are_the_same_library() {
 
 #[test]
 fn each_bad_picture_is_left_out_and_counted_or_one_line_that_names_it() {
-    let spoil: [(&str, fn(&Path)); 5] = [
+    type Spoil = fn(&Path);
+    let spoilt: [(&str, Spoil); 5] = [
         ("clean/broken.png", |root| std::fs::write(root.join("clean/broken.png"), b"no picture").unwrap()),
         ("clean/tiny.png", |root| write(&root.join("clean/tiny.png"), &picture(80, 31, 1))),
         ("rain/input/lonely.png", |root| write(&root.join("rain/input/lonely.png"), &picture(80, 64, 1))),
         ("rain/target/late.png", |root| write(&root.join("rain/target/late.png"), &picture(80, 64, 1))),
         ("rain/input/2.png", |root| write(&root.join("rain/input/2.png"), &picture(80, 65, 1))),
     ];
-    for (file, spoil) in spoil {
+    for (file, spoil) in spoilt {
         let folder = folder();
         spoil(folder.path());
         let message = Library::open(folder.path(), &STRICT).unwrap_err().to_string();
@@ -238,7 +239,7 @@ fn a_patch_larger_than_a_picture_is_one_line() {
 fn a_loader_gives_the_rounds_in_order_and_stops_when_dropped() {
     let rounds = rounds(4);
     let expected = format!("{:?}", rounds.round(8).unwrap());
-    let mut loader = Loader::start(rounds, 7, |_| Ok(())).unwrap();
+    let mut loader = Loader::start(rounds, 7, 2, |_| Ok(())).unwrap();
     assert_eq!(loader.next_round().unwrap().index, 7);
     let second = loader.next_round().unwrap();
     assert_eq!((second.index, format!("{:?}", second.samples)), (8, expected));

@@ -123,7 +123,7 @@ impl Fit {
         let mut journal = Journal::open(&folder.journal(), state.progress.step, recipe.steps)?;
         let per_round = recipe.rounds.steps;
         let first = state.progress.step / per_round;
-        let mut loader = Loader::start(rounds, first, move |sample| guide.vectors(sample))?;
+        let mut loader = Loader::start(rounds, first, 1, move |sample| guide.vectors(sample))?;
         let mut round: Option<Ready<Vectors>> = None;
         let (start, before) = (Instant::now(), state.progress.seconds);
         let mut saved = Instant::now();

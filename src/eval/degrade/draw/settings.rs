@@ -62,15 +62,15 @@ impl Settings {
                 let grey = within(0.74, 1.0);
                 let tint = [within(-0.02, 0.02), 0.0, within(-0.02, 0.03)];
                 Self::Haze {
-                    thickness: by(0.16, 0.95),
+                    thickness: by(0.12, 0.82),
                     airlight: tint.map(|shift| (grey + shift).clamp(0.0, 1.0)),
                 }
             }
             Kind::MotionBlur if within(0.0, 1.0) < 0.25 => {
-                Self::Straight(MotionBlur { length: by(4.0, 22.0), angle: within(0.0, 180.0) })
+                Self::Straight(MotionBlur { length: by(3.0, 17.0), angle: within(0.0, 180.0) })
             }
             Kind::MotionBlur => Self::Shake(CameraShake {
-                length: by(5.0, 34.0),
+                length: by(4.0, 26.0),
                 bend: within(0.0, 1.5),
                 parallax: within(-0.6, 1.0).max(0.0),
             }),
@@ -144,17 +144,17 @@ fn normal(rng: &mut ChaCha8Rng) -> f32 {
 
 fn light_rain(strength: f32, rng: &mut ChaCha8Rng) -> RainSheet {
     let mut within = |low: f32, high: f32| rng.random_range(low..=high);
-    let length = within(12.0, 50.0);
+    let length = within(26.0, 100.0);
     // Long streaks cover more: as many of them would be heavy rain.
-    let cover = (0.35 + 1.1 * strength * strength) * within(0.7, 1.3);
+    let cover = (1.1 + 2.2 * strength * strength) * within(0.7, 1.3);
     RainSheet {
         density: cover * 28.0 / length,
         tuft: within(1.0, 6.9) as u32,
         lean: within(-38.0, 38.0),
         spread: within(0.0, 2.0),
-        length: [0.35 * length, 1.9 * length],
-        width: [0.9, within(1.3, 2.8)],
-        brightness: [0.03, 0.16 + 0.3 * strength * within(0.6, 1.2)],
+        length: [0.45 * length, 1.9 * length],
+        width: [1.0, within(1.8, 3.8)],
+        brightness: [0.02, 0.18 + 0.22 * strength * within(0.6, 1.2)],
         beads: within(-0.15, 0.15).max(0.0),
         veil: 0.0,
         screen: 0.0,
@@ -163,14 +163,14 @@ fn light_rain(strength: f32, rng: &mut ChaCha8Rng) -> RainSheet {
 
 fn heavy_rain(strength: f32, rng: &mut ChaCha8Rng) -> RainSheet {
     let mut within = |low: f32, high: f32| rng.random_range(low..=high);
-    let length = within(8.0, 34.0);
+    let length = within(10.0, 50.0);
     RainSheet {
-        density: (6.0 + 16.0 * strength) * 16.0 / length * within(0.7, 1.3),
+        density: (7.0 + 20.0 * strength) * 18.0 / length * within(0.7, 1.3),
         tuft: 1,
         lean: within(-35.0, 35.0),
         spread: within(0.0, 4.0),
         length: [0.5 * length, 1.8 * length],
-        width: [0.9, within(1.4, 3.0)],
+        width: [0.9, within(1.5, 3.5)],
         brightness: [0.02, 0.25 + 0.35 * strength * within(0.5, 1.2)],
         beads: 0.0,
         veil: within(0.0, 0.03 + 0.09 * strength),
@@ -182,7 +182,7 @@ fn heavy_rain(strength: f32, rng: &mut ChaCha8Rng) -> RainSheet {
 /// thousandths, shadows crushed a little, the white balance lost.
 fn low_light(strength: f32, rng: &mut ChaCha8Rng) -> Settings {
     let gamma = (1.08 + 0.16 * normal(rng)).clamp(0.85, 1.6);
-    let left: f32 = 0.11 * (0.0035f32 / 0.11).powf(strength);
+    let left: f32 = 0.13 * (0.0045f32 / 0.13).powf(strength);
     let mut cast = [0.0f32; 3];
     for (gain, spread) in cast.iter_mut().zip([0.18, 0.03, 0.22]) {
         *gain = (spread * normal(rng)).exp().clamp(0.45, 1.6);
