@@ -88,7 +88,13 @@ fn windows(x: Tensor<4>) -> Tensor<4> {
         let count = length.saturating_sub(WINDOW - 1).max(1);
         let size = WINDOW.min(length);
         let values: Vec<f32> = (0..count * length)
-            .map(|at| if (at / length..at / length + size).contains(&(at % length)) { 1.0 / size as f32 } else { 0.0 })
+            .map(|at| {
+                if (at / length..at / length + size).contains(&(at % length)) {
+                    1.0 / size as f32
+                } else {
+                    0.0
+                }
+            })
             .collect();
         Tensor::<4>::from_data(burn::tensor::TensorData::new(values, [1, 1, count, length]), &device)
     };

@@ -6,4 +6,5 @@ mod layers;
 mod vlu_net;
 
 pub use initial::initial;
+pub use layers::resize_bilinear;
 pub use vlu_net::VluNet;

@@ -1,9 +1,9 @@
 //! The training loop.
 
+use super::RunFolder;
 use super::checkpoint::State;
 use super::journal::{Event, Journal};
 use super::validation::Validation;
-use super::RunFolder;
 use crate::arch::DEGRADATION_DIM;
 use crate::train::data::{Batch, Library, Loader, Ready, Rounds, cut};
 use crate::train::guide::{Guide, Vectors};
@@ -98,10 +98,11 @@ impl Fit {
             }
             std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;
             crate::atomic_file::write_bytes(&folder.recipe(), text.as_bytes())?;
-            State::new(initial(&config, recipe.seed, &limits.device), hash, String::new())
+            State::new(initial(&config, &guide.texts(), recipe.seed, &limits.device), hash, String::new())
         };
         let (held_out, library) = library.split(recipe.rounds.held_out);
-        let held_out = Rounds::new(Arc::new(held_out), recipe.data.clone(), VALIDATION_PICTURES, !recipe.seed)?;
+        let held_out =
+            Rounds::new(Arc::new(held_out), recipe.data.clone(), VALIDATION_PICTURES, !recipe.seed)?;
         let validation = Validation::new(&held_out.round(0)?, &mut guide, config.multiple())?;
         let rounds =
             Rounds::new(Arc::new(library), recipe.data.clone(), recipe.rounds.pictures, recipe.seed)?;
@@ -145,8 +146,7 @@ impl Fit {
             let d = vectors(&batch, &ready.prepared, recipe.from_image, recipe.seed ^ step);
             round = Some(ready);
 
-            let (loss, gradients) =
-                gradients(&recipe, &network, &state.parameters, &batch, &d, &limits)?;
+            let (loss, gradients) = gradients(&recipe, &network, &state.parameters, &batch, &d, &limits)?;
             let rate = recipe.rate.rate(step, recipe.steps);
             let count = step + 1;
             let length =
@@ -172,7 +172,8 @@ impl Fit {
             }
             if count.is_multiple_of(recipe.rounds.validate) || count == recipe.steps {
                 let psnr = validation.score(&network, &state.average, &limits.device)?;
-                let gain = psnr.values().map(|[before, after]| after - before).sum::<f64>() / psnr.len() as f64;
+                let gain =
+                    psnr.values().map(|[before, after]| after - before).sum::<f64>() / psnr.len() as f64;
                 journal.write(&Event::Validation { step: count, psnr, gain })?;
                 recent.start = Instant::now();
             }
@@ -219,7 +220,8 @@ fn gradients(
 ) -> Result<(f32, Parameters)> {
     let count = batch.samples.len();
     // Equal parts, so that the mean of their means is the batch's.
-    let replicas = (1..=limits.replicas.clamp(1, count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
+    let replicas =
+        (1..=limits.replicas.clamp(1, count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
     let (part, side) = (count / replicas, batch.patch);
     let device = limits.device.clone().autodiff();
     replicas::gradients(parameters, replicas, |index, parameters| {
@@ -237,7 +239,10 @@ fn gradients(
 fn diverged(folder: &RunFolder, step: u64, loss: f32) -> Error {
     let checkpoint = folder.checkpoint();
     let rest = if checkpoint.exists() {
-        format!("the last good checkpoint is {}; resume it with a lower rate in a new recipe", checkpoint.display())
+        format!(
+            "the last good checkpoint is {}; resume it with a lower rate in a new recipe",
+            checkpoint.display()
+        )
     } else {
         "there is no checkpoint yet; lower rate.peak".into()
     };
