@@ -1,4 +1,5 @@
 //! The trainer: VLU-Net and its VLM head in full precision, on a CPU or a CUDA GPU.
 
 pub mod data;
+pub mod head;
 pub mod parameters;
