@@ -2,4 +2,7 @@
 
 pub mod data;
 pub mod head;
+pub mod kernels;
+pub mod network;
+pub mod optimizer;
 pub mod parameters;

@@ -58,7 +58,7 @@ impl Parameters {
     /// [`Error::Weights`] where the device does not give them back.
     pub fn to_weights(&self) -> Result<Weights> {
         let array = |(name, entry): (&String, &Entry)| {
-            let values = entry.values.clone().into_data().into_vec::<f32>();
+            let values = entry.values.clone().into_data().try_into_vec::<f32>();
             let values = values.map_err(|e| Error::Weights(format!("{name}: {e:?}")))?;
             let array = ArrayD::from_shape_vec(entry.shape.clone(), values);
             Ok((name.clone(), array.map_err(|e| Error::Weights(format!("{name}: {e}")))?))

@@ -1,0 +1,9 @@
+//! The networks in training, as functions of their [`Parameters`](super::parameters).
+
+mod blocks;
+mod initial;
+mod layers;
+mod vlu_net;
+
+pub use initial::initial;
+pub use vlu_net::VluNet;
