@@ -61,7 +61,7 @@ impl ClipConfig {
             vision: VisionConfig::Conv(ConvTowerConfig {
                 channels: [32, 64, 128, 256],
                 depths: [1, 2, 2, 2],
-                kernel: 5,
+                kernel: 3,
                 expansion: 2,
             }),
             text: TowerConfig { width: 128, layers: 2, heads: 2, mlp_hidden: 512 },

@@ -21,6 +21,10 @@ pub enum VisionConfig {
 /// Four stages of depthwise-separable residual blocks on the patches of a picture. What a
 /// stage sees is summed up as mean and spread over its positions: noise, blur and rain are
 /// statistics of small details, which the last stage alone would have lost.
+///
+/// Patches are not normalised, for how strong a detail is says what it is; their bias gives
+/// the blocks' norms something fixed to compare it with. Other convolutions need none: the
+/// norm before each has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConvTowerConfig {
@@ -84,7 +88,7 @@ impl VisionConfig {
                 width
             }
             Self::Conv(conv) => {
-                table.affine("clip_model.visual.ln_pre", &[width]);
+                table.push("clip_model.visual.conv1.bias", &[width]);
                 table.stages("clip_model.visual.stages", conv);
                 conv.statistics()
             }
@@ -100,15 +104,15 @@ impl Table {
             if stage > 0 {
                 let before = config.channels[stage - 1];
                 self.affine(&format!("{name}.{stage}.down.norm"), &[before]);
-                self.affine(&format!("{name}.{stage}.down.conv"), &[channels, before, 2, 2]);
+                self.push(&format!("{name}.{stage}.down.conv.weight"), &[channels, before, 2, 2]);
             }
             for block in 0..depth {
                 let block = format!("{name}.{stage}.blocks.{block}");
                 let hidden = config.expansion * channels;
                 self.push(&format!("{block}.depthwise.weight"), &[channels, 1, config.kernel, config.kernel]);
                 self.affine(&format!("{block}.norm"), &[channels]);
-                self.affine(&format!("{block}.fc1"), &[hidden, channels]);
-                self.affine(&format!("{block}.fc2"), &[channels, hidden]);
+                self.push(&format!("{block}.fc1.weight"), &[hidden, channels]);
+                self.push(&format!("{block}.fc2.weight"), &[channels, hidden]);
             }
         }
     }

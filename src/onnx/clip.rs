@@ -20,10 +20,16 @@ pub fn image_tower(config: &ClipConfig, weights: &Weights) -> Result<Vec<u8>> {
     let side = Dim::Fixed(config.image_size);
     let image = net.graph.input("image", DataType::Float, &[Dim::Fixed(1), Dim::Fixed(3), side, side]);
 
-    let patches = net.patches("clip_model.visual.conv1.weight", None, &image)?;
+    let weight = "clip_model.visual.conv1.weight";
     let x = match &config.vision {
-        VisionConfig::Vit(tower) => net.class_token(tower, &patches)?,
-        VisionConfig::Conv(tower) => net.statistics(tower, &patches)?,
+        VisionConfig::Vit(tower) => {
+            let patches = net.patches(weight, None, &image)?;
+            net.class_token(tower, &patches)?
+        }
+        VisionConfig::Conv(tower) => {
+            let patches = net.patches(weight, Some("clip_model.visual.conv1.bias"), &image)?;
+            net.statistics(tower, &patches)?
+        }
     };
     let x = net.layer_norm("clip_model.visual.ln_post", &x)?;
     let projection = net.weight("clip_model.visual.proj")?;

@@ -6,8 +6,8 @@ use super::layers::Net;
 use crate::arch::ConvTowerConfig;
 use crate::{Error, Result};
 
-/// Added to a variance under its root (the trainer's is the same).
-const SPREAD_EPSILON: f32 = 1e-6;
+/// Added to a variance before its logarithm (the trainer's is the same).
+const SPREAD_EPSILON: f32 = 1e-4;
 
 impl Net<'_> {
     /// A convolution whose stride is its kernel's side, so that patches don't overlap.
@@ -32,16 +32,14 @@ impl Net<'_> {
     /// Between the convolutions pixels are rows, `[1, G, G, C]`: LayerNorm and the matrix
     /// products work along channels.
     pub(super) fn statistics(&mut self, config: &ConvTowerConfig, patches: &Value) -> Result<Value> {
-        let x = self.transpose("visual.patches", patches, &TO_ROWS);
-        let mut x = self.layer_norm("clip_model.visual.ln_pre", &x)?;
+        let mut x = self.transpose("visual.patches", patches, &TO_ROWS);
         let mut sums = Vec::new();
         for (stage, depth) in config.depths.into_iter().enumerate() {
             let name = format!("clip_model.visual.stages.{stage}");
             if stage > 0 {
                 let normed = self.layer_norm(&format!("{name}.down.norm"), &x)?;
                 let planes = self.transpose(&format!("{name}.down.planes"), &normed, &TO_PLANES);
-                let (weight, bias) = (format!("{name}.down.conv.weight"), format!("{name}.down.conv.bias"));
-                let half = self.patches(&weight, Some(&bias), &planes)?;
+                let half = self.patches(&format!("{name}.down.conv.weight"), None, &planes)?;
                 x = self.transpose(&format!("{name}.rows"), &half, &TO_ROWS);
             }
             for block in 0..depth {
@@ -60,12 +58,21 @@ impl Net<'_> {
         let mixed = self.conv(&format!("{name}.depthwise"), &planes, true)?;
         let rows = self.transpose(&format!("{name}.rows"), &mixed, &TO_ROWS);
         let normed = self.layer_norm(&format!("{name}.norm"), &rows)?;
-        let hidden = self.affine(&format!("{name}.fc1"), &normed)?;
+        let hidden = self.rows_by(&format!("{name}.fc1"), &normed)?;
         let hidden = self.graph.node("Relu", &format!("{name}.relu"), &[&hidden], &[]);
-        let fed = self.affine(&format!("{name}.fc2"), &hidden)?;
+        let fed = self.rows_by(&format!("{name}.fc2"), &hidden)?;
         Ok(self.add(&format!("{name}.add"), x, &fed))
     }
 
+    /// x·Wᵀ on the last axis.
+    fn rows_by(&mut self, layer: &str, x: &Value) -> Result<Value> {
+        let weight = format!("{layer}.weight");
+        let matrix = self.tensor(&weight)?.t().as_standard_layout().into_owned();
+        let matrix = self.graph.floats(&format!("{weight}.t"), &matrix);
+        Ok(self.matmul(layer, x, &matrix))
+    }
+
+    /// Mean and logarithm of the variance of each channel, `[1, 1, 1, C]`.
     fn mean_and_spread(&mut self, name: &str, x: &Value) -> [Value; 2] {
         let over = [("axes", Attribute::Ints(&[1, 2])), ("keepdims", Attribute::Int(1))];
         let mean = self.graph.node("ReduceMean", &format!("{name}.mean"), &[x], &over);
@@ -74,7 +81,7 @@ impl Net<'_> {
         let variance = self.graph.node("ReduceMean", &format!("{name}.variance"), &[&squared], &over);
         let epsilon = self.graph.scalar("spread_epsilon", SPREAD_EPSILON);
         let variance = self.add(&format!("{name}.variance.positive"), &variance, &epsilon);
-        [mean, self.graph.node("Sqrt", &format!("{name}.spread"), &[&variance], &[])]
+        [mean, self.graph.node("Log", &format!("{name}.spread"), &[&variance], &[])]
     }
 }
 

@@ -1,11 +1,10 @@
 //! The first phase of a head's training: phrases, so that d_T of each prompt is settled.
 
-use super::adamw::AdamW;
 use super::phrases::{self, Phrase};
 use super::prompts::{CANONICAL, PROMPTS, SQUARED_LENGTH, affinity, task_of};
-use super::schedule::warm_up_and_cosine;
 use super::text::{Tokens, text_vector};
 use crate::arch::{ClipConfig, DEGRADATION_DIM};
+use crate::train::optimizer::{AdamW, Moments, Schedule};
 use crate::train::parameters::Parameters;
 use crate::{Error, Result};
 use burn::tensor::activation::{log_softmax, softmax};
@@ -39,6 +38,9 @@ impl Default for TextOptions {
 /// Products are divided by this in the loss, so that the softmax still sees how near two
 /// noise levels are.
 const TEMPERATURE: f32 = 4.0;
+
+/// Decay of the weights, per step and rate.
+const WEIGHT_DECAY: f32 = 0.05;
 
 /// Every so many phrases one is held out.
 const HELD_OUT: usize = 8;
@@ -74,7 +76,10 @@ pub fn train_text(
     all.shuffle(&mut rng);
     let held_out = all.split_off(all.len() - all.len() / HELD_OUT);
     let mut parameters = parameters;
-    let mut optimizer = AdamW::new(&parameters, 0.05);
+    let optimizer = AdamW { weight_decay: WEIGHT_DECAY, ..AdamW::default() };
+    let schedule =
+        Schedule { peak: options.rate, last: options.rate * 0.01, warm_up: u64::from(options.steps / 20) };
+    let mut moments = Moments::new(&parameters);
     for step in 0..options.steps {
         let mut batch: Vec<Phrase> = (0..PROMPTS).map(phrases::canonical).collect();
         batch.extend((0..options.phrases).map(|_| all[rng.random_range(0..all.len())].clone()));
@@ -88,8 +93,8 @@ pub fn train_text(
         }
         log(step, value);
         let gradients = tracked.gradients(&mut loss.backward());
-        let rate = warm_up_and_cosine(step, options.steps, options.rate);
-        parameters = optimizer.step(&parameters, &gradients, rate);
+        let rate = schedule.rate(step.into(), options.steps.into());
+        optimizer.step(&mut parameters, &mut moments, &gradients, rate, u64::from(step) + 1);
     }
     let outcome = measure(config, &parameters, &held_out, device)?;
     Ok((parameters, outcome))
