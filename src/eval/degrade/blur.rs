@@ -1,7 +1,7 @@
 //! Motion blur of a camera that moved while the shutter was open.
 
+use super::kernel::{Kernel, Tap};
 use crate::frame::Planes;
-use ndarray::Array3;
 
 /// A straight, even camera motion.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,36 +15,13 @@ pub struct MotionBlur {
 /// A longer blur than this is no picture any more, and would only burn time.
 const LONGEST: f32 = 255.0;
 
-/// One weight of the kernel, at an offset from the pixel that is computed.
-struct Tap {
-    dy: isize,
-    dx: isize,
-    weight: f32,
-}
-
 impl MotionBlur {
     /// The blurred picture `[3, H, W]`; the borders are mirrored.
     pub fn apply(&self, planes: &Planes) -> Planes {
-        let taps = self.taps();
-        let (_, height, width) = planes.dim();
-        if taps.len() <= 1 || height * width == 0 {
-            return planes.clone();
-        }
-        let mut blurred = Array3::zeros(planes.dim());
-        for (plane, mut out) in planes.outer_iter().zip(blurred.outer_iter_mut()) {
-            for tap in &taps {
-                let columns: Vec<usize> = (0..width).map(|x| mirrored(x, tap.dx, width)).collect();
-                for (y, mut row) in out.outer_iter_mut().enumerate() {
-                    let from = plane.row(mirrored(y, tap.dy, height));
-                    row.iter_mut().zip(&columns).for_each(|(sum, &x)| *sum += tap.weight * from[x]);
-                }
-            }
-        }
-        blurred.mapv_inplace(|v: f32| v.clamp(0.0, 1.0));
-        blurred
+        Kernel::new(self.taps()).apply(planes)
     }
 
-    /// The line as weights that sum to 1. A pixel's weight falls off linearly with its distance
+    /// The line as weights. A pixel's weight falls off linearly with its distance
     /// to the line's middle axis, so that a turning line never shows steps.
     fn taps(&self) -> Vec<Tap> {
         let length = if self.length.is_nan() { 1.0 } else { self.length.clamp(1.0, LONGEST) };
@@ -66,17 +43,8 @@ impl MotionBlur {
                 }
             }
         }
-        let total: f32 = taps.iter().map(|tap| tap.weight).sum();
-        taps.iter_mut().for_each(|tap| tap.weight /= total);
         taps
     }
-}
-
-/// The index at `at + step` of a line of `length` that is mirrored at both ends, however often.
-fn mirrored(at: usize, step: isize, length: usize) -> usize {
-    let period = 2 * length as isize;
-    let position = (at as isize + step).rem_euclid(period);
-    position.min(period - 1 - position) as usize
 }
 
 #[cfg(test)]

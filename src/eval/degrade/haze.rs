@@ -1,11 +1,9 @@
 //! Fog and haze by the atmospheric scattering model.
 
 use super::assert_same_size;
+use super::patches::Patches;
 use crate::frame::Planes;
 use ndarray::Array2;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-use rand_distr::{Distribution, Uniform};
 
 /// Haze by Koschmieder's law: `I = J t + A (1 - t)` with `t = exp(-beta d)`, on the encoded
 /// values, as the public dehazing sets (RESIDE) are made.
@@ -58,37 +56,6 @@ impl Haze {
 /// `exp(-beta d)`, also where one is 0 and the other infinite: no haze hides nothing.
 fn transmission(beta: f32, depth: f32) -> f32 {
     if beta <= 0.0 || depth <= 0.0 { 1.0 } else { (-beta * depth).exp() }
-}
-
-/// A smooth random field in -1..=1 with a handful of patches over the picture.
-struct Patches {
-    knots: [[f32; Self::SIDE]; Self::SIDE],
-}
-
-impl Patches {
-    const SIDE: usize = 5;
-
-    fn new(seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut knots = [[0.0; Self::SIDE]; Self::SIDE];
-        if let Ok(uniform) = Uniform::new_inclusive(-1.0, 1.0) {
-            knots.iter_mut().flatten().for_each(|knot| *knot = uniform.sample(&mut rng));
-        }
-        Self { knots }
-    }
-
-    /// The field at `(x, y)`, both in 0..=1 over the picture.
-    fn at(&self, x: f32, y: f32) -> f32 {
-        let split = |v: f32| {
-            let v = v.clamp(0.0, 1.0) * (Self::SIDE - 1) as f32;
-            let cell = (v as usize).min(Self::SIDE - 2);
-            let t = v - cell as f32;
-            (cell, t * t * (3.0 - 2.0 * t))
-        };
-        let ((cx, tx), (cy, ty)) = (split(x), split(y));
-        let row = |y: usize| self.knots[y][cx] * (1.0 - tx) + self.knots[y][cx + 1] * tx;
-        row(cy) * (1.0 - ty) + row(cy + 1) * ty
-    }
 }
 
 #[cfg(test)]

@@ -14,18 +14,32 @@
 //! ```
 
 mod blur;
+mod defocus;
+pub mod depth;
+pub mod draw;
+mod guided;
 mod haze;
+mod jpeg;
+mod kernel;
 mod low_light;
 mod noise;
+mod patches;
 mod rain;
+mod rain_sheet;
+mod sensor;
+mod shake;
 pub mod srgb;
 mod streak;
 
 pub use blur::MotionBlur;
+pub use defocus::Defocus;
 pub use haze::Haze;
+pub use jpeg::Jpeg;
 pub use low_light::LowLight;
 pub use noise::{SensorNoise, gaussian_noise_8bit};
 pub use rain::Rain;
+pub use rain_sheet::RainSheet;
+pub use shake::CameraShake;
 
 use crate::frame::Planes;
 use ndarray::Array2;
