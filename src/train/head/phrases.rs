@@ -1,6 +1,6 @@
 //! Many ways in which people say what is wrong with a picture.
 
-use super::prompts::{CANONICAL, Mixture, PROMPTS, both, one};
+use super::prompts::{CANONICAL, Mixture, PROMPTS, blend, one};
 use rand::{Rng, RngExt};
 
 /// A text and the prompts that it means.
@@ -298,7 +298,7 @@ pub fn mixture(rng: &mut impl Rng) -> Phrase {
     } else {
         format!("{noun} {} and {}", pick(first.endings, rng), pick(second.endings, rng))
     };
-    Phrase { text, meaning: both(&one(a), &one(b)) }
+    Phrase { text, meaning: blend(&one(a), &one(b), 0.5) }
 }
 
 fn pick<'a>(words: &[&'a str], rng: &mut impl Rng) -> &'a str {

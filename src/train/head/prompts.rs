@@ -43,9 +43,9 @@ pub fn one(prompt: usize) -> Mixture {
     std::array::from_fn(|index| if index == prompt { 1.0 } else { 0.0 })
 }
 
-/// Half of either.
-pub fn both(a: &Mixture, b: &Mixture) -> Mixture {
-    std::array::from_fn(|index| (a[index] + b[index]) / 2.0)
+/// `share` of the first, and the rest of the second.
+pub fn blend(first: &Mixture, second: &Mixture, share: f32) -> Mixture {
+    std::array::from_fn(|index| first[index] * share + second[index] * (1.0 - share))
 }
 
 /// The prompts that noise of a sigma (of 255) has, between two levels by its logarithm.
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_mixture_is_as_near_to_one_of_its_halves_as_to_the_other() {
         let (rain, haze) = (of_task(Task::Derain), of_task(Task::Dehaze));
-        let mixture = both(&rain, &haze);
+        let mixture = blend(&rain, &haze, 0.5);
         assert!((affinity(&mixture, &rain) - affinity(&mixture, &haze)).abs() < 1e-6);
         assert!(affinity(&mixture, &rain) > 0.7 && affinity(&rain, &haze) == 0.0);
         assert!(affinity(&one(0), &one(1)) > affinity(&one(0), &one(2)));
