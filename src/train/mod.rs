@@ -6,3 +6,4 @@ pub mod kernels;
 pub mod network;
 pub mod optimizer;
 pub mod parameters;
+pub mod plot;

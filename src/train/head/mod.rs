@@ -3,6 +3,7 @@
 
 mod confusion;
 mod conv_tower;
+mod export;
 mod image_phase;
 mod init;
 mod layers;
@@ -17,6 +18,7 @@ mod views;
 
 pub use confusion::Confusion;
 pub use conv_tower::{image_vector, statistics};
+pub use export::Head;
 pub use image_phase::{ImagePhase, StepReport};
 pub use init::initial;
 pub use phrases::Phrase;

@@ -25,7 +25,7 @@ pub struct State {
 /// More than the tensors of any head that is trained here.
 const MAX_BYTES: u64 = 4 << 30;
 
-const PARTS: [&str; 4] = ["parameters", "average", "mean", "square"];
+pub(super) const PARTS: [&str; 4] = ["parameters", "average", "mean", "square"];
 
 impl State {
     /// Before the first step.
