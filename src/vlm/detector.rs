@@ -2,7 +2,7 @@
 
 use super::{Degradation, preprocess};
 use crate::backend::{Input, Model, Options, Session};
-use crate::bundle::{Bundle, Dtype, Preprocessing, Prompt, Prompts, VlmManifest};
+use crate::bundle::{Bundle, Dtype, Preprocessing, Prompt, Prompts, Task, VlmManifest};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView1, ArrayView3, Axis};
 
@@ -50,9 +50,14 @@ impl Detection {
         self.best().map_or(0.0, |score| score.probability)
     }
 
+    /// The task of the likeliest prompt.
+    pub fn task(&self) -> Task {
+        self.best().map_or(Task::Clear, |score| score.prompt.task)
+    }
+
     /// Whether the likeliest prompt is a clear picture.
     pub fn is_clear(&self) -> bool {
-        self.best().is_some_and(|score| score.prompt.task == crate::bundle::Task::Clear)
+        self.best().is_some_and(|score| score.prompt.task == Task::Clear)
     }
 }
 

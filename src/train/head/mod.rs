@@ -3,6 +3,7 @@
 
 mod confusion;
 mod conv_tower;
+mod exam;
 mod export;
 mod image_phase;
 mod init;
@@ -18,6 +19,7 @@ mod views;
 
 pub use confusion::Confusion;
 pub use conv_tower::{image_vector, statistics};
+pub use exam::{Exam, ExamSet};
 pub use export::Head;
 pub use image_phase::{ImagePhase, StepReport};
 pub use init::initial;
