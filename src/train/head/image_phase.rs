@@ -119,7 +119,7 @@ impl ImagePhase {
     /// The places in the round at hand of a step's views, and whether each is seen in a mirror.
     fn batch(&mut self, step: u64) -> Result<Vec<(usize, bool)>> {
         let recipe = &self.recipe;
-        // Clear views come on top, so a round has at least these.
+        // About as many as a round has: clear views come on top, hardly degraded ones drop out.
         let per_use = (recipe.samples_per_round * recipe.looks / recipe.batch) as u64;
         let per_round = per_use * recipe.uses as u64;
         let (round, within) = (step / per_round, step % per_round);
@@ -133,7 +133,7 @@ impl ImagePhase {
         let mut rng = ChaCha8Rng::seed_from_u64(derived(derived(recipe.seed, round), turn));
         let mut order: Vec<(usize, bool)> = (0..count).map(|view| (view, rng.random())).collect();
         order.shuffle(&mut rng);
-        Ok(order.into_iter().skip(at * recipe.batch).take(recipe.batch).collect())
+        Ok(order.into_iter().cycle().skip(at * recipe.batch).take(recipe.batch).collect())
     }
 
     /// Cross entropy between the softmax over prompts and that which the wanted vector would

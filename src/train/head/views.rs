@@ -5,7 +5,7 @@ use crate::Result;
 use crate::bundle::Task;
 use crate::eval::degrade::Jpeg;
 use crate::eval::degrade::draw::Kind;
-use crate::frame::{from_rgb8, resize_bicubic, to_rgb8};
+use crate::frame::{Planes, from_rgb8, resize_bicubic, to_rgb8};
 use crate::train::data::seeds::derived;
 use crate::train::data::{Rounds, Sample};
 use image::{RgbImage, imageops};
@@ -37,6 +37,10 @@ const SAMPLES_PER_CLEAR_VIEW: usize = 2;
 /// How much of a mixture is its first degradation; the second is mild.
 const FIRST_SHARE: f32 = 0.7;
 
+/// Mean squared error, in the tower's input, below which a degraded picture teaches nothing:
+/// 36 dB.
+const VISIBLE_ERROR: f32 = 2.5e-4;
+
 /// Parts smaller than this have lost too much to say what is wrong with them.
 const LEAST_PART: u32 = 150;
 
@@ -55,34 +59,47 @@ impl Views {
         let samples = self.rounds.round(index)?;
         let views = samples.par_iter().enumerate().map(|(number, sample)| {
             let mut rng = ChaCha8Rng::seed_from_u64(derived(seed, number as u64));
-            let wanted = wanted(sample);
-            let exposure = if sample.task == Task::Clear { Exposure::FREE } else { Exposure::NARROW };
             let mut views = Vec::with_capacity(self.looks + 1);
             for _ in 0..self.looks {
-                let mut part = part(&sample.degraded, &mut rng);
-                if sample.task != Task::LowLight {
-                    exposure.change(&mut part, &mut rng);
-                }
-                views.push(self.view(part, wanted, &mut rng)?);
+                views.extend(self.degraded(sample, &mut rng)?);
             }
             if number % SAMPLES_PER_CLEAR_VIEW == 0 {
-                let mut part = part(&sample.target, &mut rng);
-                Exposure::FREE.change(&mut part, &mut rng);
-                views.push(self.view(part, of_task(Task::Clear), &mut rng)?);
+                let part = Part::of(&sample.target, &mut rng).cut(&sample.target);
+                views.push(self.view(part, &Exposure::FREE, of_task(Task::Clear), &mut rng)?);
             }
             Ok(views)
         });
         Ok(views.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
-    fn view(&self, mut part: RgbImage, wanted: Mixture, rng: &mut ChaCha8Rng) -> Result<View> {
+    /// A view of a sample's degraded picture; none where nobody would see what is wrong.
+    fn degraded(&self, sample: &Sample, rng: &mut ChaCha8Rng) -> Result<Option<View>> {
+        let wanted = wanted(sample);
+        let part = Part::of(&sample.degraded, rng);
+        let (degraded, target) = (part.cut(&sample.degraded), part.cut(&sample.target));
+        if sample.task == Task::Clear {
+            return self.view(degraded, &Exposure::FREE, wanted, rng).map(Some);
+        }
+        let error = self.resized(&degraded)? - self.resized(&target)?;
+        if error.mapv(|x| x * x).mean().unwrap_or(0.0) < VISIBLE_ERROR {
+            return Ok(None);
+        }
+        let exposure = if sample.task == Task::LowLight { &Exposure::KEPT } else { &Exposure::NARROW };
+        self.view(degraded, exposure, wanted, rng).map(Some)
+    }
+
+    fn resized(&self, part: &RgbImage) -> Result<Planes> {
+        resize_bicubic(from_rgb8(part).view(), self.side, self.side)
+    }
+
+    fn view(&self, part: RgbImage, exposure: &Exposure, wanted: Mixture, rng: &mut ChaCha8Rng) -> Result<View> {
+        let mut part = exposure.changed(part, rng);
         // Files say nothing of what their pictures show.
         if rng.random::<f32>() < 0.4 {
             part = Jpeg { quality: rng.random_range(60..=97) }.apply(&part);
         }
-        let resized = resize_bicubic(from_rgb8(&part).view(), self.side, self.side)?;
         let eight_bit = |x: &f32| (x * 255.0).round().clamp(0.0, 255.0) as u8;
-        Ok(View { pixels: resized.iter().map(eight_bit).collect(), wanted })
+        Ok(View { pixels: self.resized(&part)?.iter().map(eight_bit).collect(), wanted })
     }
 }
 
@@ -111,13 +128,24 @@ fn task_of_kind(kind: Kind) -> Option<Task> {
 }
 
 /// A square part: often as large as the tower sees of a whole picture, else smaller.
-fn part(picture: &RgbImage, rng: &mut ChaCha8Rng) -> RgbImage {
-    let (width, height) = picture.dimensions();
-    let largest = width.min(height);
-    let least = LEAST_PART.max(largest / 2).min(largest);
-    let side = if rng.random::<f32>() < 0.4 { largest } else { rng.random_range(least..=largest) };
-    let (left, top) = (rng.random_range(0..=width - side), rng.random_range(0..=height - side));
-    imageops::crop_imm(picture, left, top, side, side).to_image()
+struct Part {
+    left: u32,
+    top: u32,
+    side: u32,
+}
+
+impl Part {
+    fn of(picture: &RgbImage, rng: &mut ChaCha8Rng) -> Self {
+        let (width, height) = picture.dimensions();
+        let largest = width.min(height);
+        let least = LEAST_PART.max(largest / 2).min(largest);
+        let side = if rng.random::<f32>() < 0.4 { largest } else { rng.random_range(least..=largest) };
+        Self { left: rng.random_range(0..=width - side), top: rng.random_range(0..=height - side), side }
+    }
+
+    fn cut(&self, picture: &RgbImage) -> RgbImage {
+        imageops::crop_imm(picture, self.left, self.top, self.side, self.side).to_image()
+    }
 }
 
 /// How far brightness and contrast may be from what they were.
@@ -135,15 +163,18 @@ impl Exposure {
     /// What is wrong with a degraded one must stay visible.
     const NARROW: Self = Self { gain: [0.8, 1.1], gamma: [0.9, 1.15], contrast: [0.9, 1.1], tint: 0.04 };
 
+    /// Darkness is how low light shows.
+    const KEPT: Self = Self { gain: [1.0; 2], gamma: [1.0; 2], contrast: [1.0; 2], tint: 0.0 };
+
     /// Changes half of the pictures.
-    fn change(&self, rgb: &mut RgbImage, rng: &mut ChaCha8Rng) {
+    fn changed(&self, rgb: RgbImage, rng: &mut ChaCha8Rng) -> RgbImage {
         if rng.random() {
-            return;
+            return rgb;
         }
         let mut within = |[low, high]: [f32; 2]| rng.random_range(low..=high);
         let (gain, gamma, contrast) = (within(self.gain), within(self.gamma), within(self.contrast));
         let tints: [f32; 3] = std::array::from_fn(|_| 1.0 + within([-self.tint, self.tint]));
-        let mut planes = from_rgb8(rgb);
+        let mut planes = from_rgb8(&rgb);
         let middle = planes.mean().unwrap_or(0.5);
         for (mut plane, tint) in planes.outer_iter_mut().zip(tints) {
             plane.mapv_inplace(|x| {
@@ -151,6 +182,6 @@ impl Exposure {
                 spread.powf(gamma) * gain * tint
             });
         }
-        *rgb = to_rgb8(planes.view());
+        to_rgb8(planes.view())
     }
 }
