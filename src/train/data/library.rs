@@ -116,6 +116,25 @@ impl Library {
         Self { sets: sets.into_iter().collect(), left_out: 0 }
     }
 
+    /// Two libraries: the second has every `every`-th picture of each set, to test on, and the
+    /// first all others. A set too small to share stays whole in the first.
+    pub fn split(&self, every: usize) -> (Self, Self) {
+        let every = every.max(2);
+        let part = |held_out: bool| {
+            let sets = self.sets.iter().filter(|(_, set)| !held_out || set.len() >= every);
+            Self::of_sets(sets.map(|(name, set)| {
+                let kept = |at: &usize| (at % every == every - 1) == held_out;
+                let places = (0..set.len()).filter(kept);
+                let set = match set {
+                    Set::Clean(pictures) => Set::Clean(places.map(|at| pictures[at].clone()).collect()),
+                    Set::Pairs(pairs) => Set::Pairs(places.map(|at| pairs[at].clone()).collect()),
+                };
+                (name.clone(), set)
+            }))
+        };
+        (part(false), part(true))
+    }
+
     /// The sets by name.
     pub fn sets(&self) -> impl Iterator<Item = (&str, &Set)> {
         self.sets.iter().map(|(name, set)| (name.as_str(), set))

@@ -2,7 +2,7 @@
 
 mod blocks;
 mod initial;
-mod layers;
+pub(in crate::train) mod layers;
 mod vlu_net;
 
 pub use initial::initial;
