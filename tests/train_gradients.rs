@@ -77,10 +77,12 @@ fn a_large_plane_takes_the_same_way_as_a_small_one() {
 
 #[test]
 fn every_term_of_the_loss_has_its_gradient() {
+    let none = Loss { l1: 0.0, log_l1: 0.0, frequency: 0.0, ssim: 0.0 };
     for (name, loss) in [
-        ("l1", Loss { l1: 1.0, frequency: 0.0, ssim: 0.0 }),
-        ("frequency", Loss { l1: 0.0, frequency: 1.0, ssim: 0.0 }),
-        ("ssim", Loss { l1: 0.0, frequency: 0.0, ssim: 1.0 }),
+        ("l1", Loss { l1: 1.0, ..none.clone() }),
+        ("log_l1", Loss { log_l1: 1.0, ..none.clone() }),
+        ("frequency", Loss { frequency: 1.0, ..none.clone() }),
+        ("ssim", Loss { ssim: 1.0, ..none.clone() }),
     ] {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let target = normal([1, 2, 12, 10], &mut rng);

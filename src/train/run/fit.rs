@@ -100,7 +100,7 @@ impl Fit {
             crate::atomic_file::write_bytes(&folder.recipe(), text.as_bytes())?;
             State::new(initial(&config, &guide.texts(), recipe.seed, &limits.device), hash, String::new())
         };
-        let (held_out, library) = library.split(recipe.rounds.held_out);
+        let (library, held_out) = library.split(recipe.rounds.held_out);
         let held_out =
             Rounds::new(Arc::new(held_out), recipe.data.clone(), VALIDATION_PICTURES, !recipe.seed)?;
         let validation = Validation::new(&held_out.round(0)?, &mut guide, config.multiple())?;
