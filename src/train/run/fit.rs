@@ -5,6 +5,7 @@ use super::checkpoint::State;
 use super::journal::{Event, Journal};
 use super::validation::Validation;
 use crate::arch::DEGRADATION_DIM;
+use crate::bundle::Task;
 use crate::train::data::{Batch, Library, Loader, Ready, Rounds, cut};
 use crate::train::guide::{Guide, Vectors};
 use crate::train::network::{VluNet, initial};
@@ -143,6 +144,7 @@ impl Fit {
             };
             let phase = recipe.phase(step, recipe.steps);
             let batch = cut(&ready.samples, phase.patch, phase.batch, recipe.seed ^ index, step % per_round)?;
+            let batch = batch.sorted_by_key(|sample| steepness(ready.samples[sample].task));
             let d = vectors(&batch, &ready.prepared, recipe.from_image, recipe.seed ^ step);
             round = Some(ready);
 
@@ -209,6 +211,18 @@ fn vectors(batch: &Batch, prepared: &[Vectors], from_image: f32, seed: u64) -> V
     all
 }
 
+/// How far from the degraded picture a task leads: alike tasks are put into the same part.
+fn steepness(task: Task) -> u8 {
+    match task {
+        Task::Clear => 0,
+        Task::Deblur => 1,
+        Task::Denoise => 2,
+        Task::Derain => 3,
+        Task::Dehaze => 4,
+        Task::LowLight => 5,
+    }
+}
+
 /// Loss and gradients of a batch.
 fn gradients(
     recipe: &Recipe,
@@ -220,11 +234,10 @@ fn gradients(
 ) -> Result<(f32, Parameters)> {
     let count = batch.samples.len();
     // Equal parts, so that the mean of their means is the batch's.
-    let replicas =
-        (1..=limits.replicas.clamp(1, count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
-    let (part, side) = (count / replicas, batch.patch);
+    let parts = (1..=recipe.parts.min(count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
+    let (part, side) = (count / parts, batch.patch);
     let device = limits.device.clone().autodiff();
-    replicas::gradients(parameters, replicas, |index, parameters| {
+    replicas::gradients(parameters, parts, limits.replicas, |index, parameters| {
         let pictures = |values: &[f32]| {
             let size = part * 3 * side * side;
             let values = values[index * size..(index + 1) * size].to_vec();
