@@ -1,5 +1,6 @@
 //! The trainer's command line: one file per subcommand, each a thin layer over the library.
 
+mod export;
 mod fit;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +21,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Fit(fit::Args),
+    Export(export::Args),
 }
 
 fn main() -> ExitCode {
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     env_logger::Builder::new().filter_module("vlunet", log::LevelFilter::Warn).parse_default_env().init();
     let outcome = match &cli.command {
         Command::Fit(args) => fit::run(args),
+        Command::Export(args) => export::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 use super::RunFolder;
 use super::checkpoint::State;
+use super::curves::draw;
 use super::journal::{Event, Journal};
 use super::validation::Validation;
 use crate::arch::DEGRADATION_DIM;
@@ -177,6 +178,7 @@ impl Fit {
                 let gain =
                     psnr.values().map(|[before, after]| after - before).sum::<f64>() / psnr.len() as f64;
                 journal.write(&Event::Validation { step: count, psnr, gain })?;
+                draw(&folder)?;
                 recent.start = Instant::now();
             }
             let end = if interrupted.load(Ordering::Relaxed) {
