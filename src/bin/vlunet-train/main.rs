@@ -1,6 +1,8 @@
 //! The trainer's command line: one file per subcommand, each a thin layer over the library.
 
+mod exam;
 mod fit;
+mod head;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,14 +21,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Exam(exam::Args),
     Fit(fit::Args),
+    Head(head::Args),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     env_logger::Builder::new().filter_module("vlunet", log::LevelFilter::Warn).parse_default_env().init();
     let outcome = match &cli.command {
+        Command::Exam(args) => exam::run(args),
         Command::Fit(args) => fit::run(args),
+        Command::Head(args) => head::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

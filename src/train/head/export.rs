@@ -1,7 +1,7 @@
 //! A trained head, ready for a bundle.
 
+use super::folder::HeadFolder;
 use super::prompts::canonical;
-use super::run::HeadFolder;
 use super::state::PARTS;
 use crate::arch::ClipConfig;
 use crate::backend::Options;
