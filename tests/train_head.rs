@@ -120,7 +120,8 @@ fn the_conv_towers_gradients_are_those_of_finite_differences() {
             });
             f64::from(numbers(loss(&moved, images.clone(), target.clone()))[0])
         };
-        let step = 4e-3;
+        // Short where the loss is steep, and so bends soon.
+        let step = 4e-3 / (1.0 + length);
         let slope = (at(step) - at(-step)) / f64::from(2.0 * step);
         let error = (slope - f64::from(length)).abs() / f64::from(length);
         assert!(error < 0.03, "{name}: slope {slope}, gradient {length}");
@@ -165,7 +166,7 @@ fn train(folder: &HeadFolder, config: &ClipConfig, steps: u64, until: u64) -> St
     let (library, recipe) = lesson(steps);
     let mut done = 0;
     let options = RunOptions { test_every: 1000, ..RunOptions::default() };
-    let from = State::load(&folder.state(), config, &Device::flex()).map_or(0, |state| state.step);
+    let from = State::load(&folder.state(), &Device::flex()).map_or(0, |state| state.step);
     let keep_going = || {
         done += 1;
         from + done < until
@@ -219,7 +220,7 @@ fn a_trained_head_tells_dark_from_clear_in_the_bundle_that_ships_it() {
     bundle.verify().unwrap();
 
     let mut detector = Detector::open(&bundle, None, &Options::default()).unwrap();
-    let state = State::load(&folder.state(), &config, &Device::flex()).unwrap();
+    let state = State::load(&folder.state(), &Device::flex()).unwrap();
     let (library, _) = lesson(1);
     let Set::Pairs(pairs) = library.set("dark").unwrap() else { panic!("pairs") };
     for (picture, label) in [(&pairs[3].input, "image with low light"), (&pairs[3].target, "a clear photo")] {

@@ -8,7 +8,7 @@ use crate::weights::{Weights, read_safetensors, to_safetensors};
 use crate::{Error, Result, atomic_file};
 use ndarray::{Array2, Ix2};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 /// The files of a head's run.
@@ -83,7 +83,10 @@ impl HeadFolder {
     /// [`Error::Io`] where it can't be read.
     pub fn lines(&self) -> Result<Vec<LogLine>> {
         let path = self.log();
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            text => text.map_err(Error::io("read", &path))?,
+        };
         Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 

@@ -9,9 +9,9 @@ use super::recipe::HeadRecipe;
 use super::state::State;
 use super::text_phase::{TextOptions, TextOutcome, train_text};
 use super::views::{View, Views};
-use crate::Result;
 use crate::arch::ClipConfig;
 use crate::train::data::{Library, Rounds};
+use crate::{Error, Result};
 use burn::tensor::Device;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,10 +83,14 @@ pub fn train_images(
     let tests = held_out_views(config, recipe, held_out)?;
     let mut phase = ImagePhase::new(config, recipe.clone(), Arc::new(library), &text_features, device)?;
     let mut state = if folder.state().exists() {
-        State::load(&folder.state(), config, device)?
+        State::load(&folder.state(), device)?
     } else {
         State::new(config, recipe.seed, device)
     };
+    if state.config != *config {
+        let path = folder.state();
+        return Err(Error::Weights(format!("{} is of another head: {:?}", path.display(), state.config)));
+    }
     let (start, mut saved, mut losses) = (Instant::now(), Instant::now(), Vec::new());
     while state.step < recipe.steps {
         let step = phase.step(&mut state)?;
