@@ -1,7 +1,9 @@
 //! The trainer's command line: one file per subcommand, each a thin layer over the library.
 
+mod exam;
 mod export;
 mod fit;
+mod head;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -20,6 +22,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Head(head::Args),
+    Exam(exam::Args),
     Fit(fit::Args),
     Export(export::Args),
 }
@@ -28,6 +32,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     env_logger::Builder::new().filter_module("vlunet", log::LevelFilter::Warn).parse_default_env().init();
     let outcome = match &cli.command {
+        Command::Head(args) => head::run(args),
+        Command::Exam(args) => exam::run(args),
         Command::Fit(args) => fit::run(args),
         Command::Export(args) => export::run(args),
     };
