@@ -5,7 +5,9 @@ use super::loss::Loss;
 use super::optimizer::{AdamW, Schedule};
 use crate::arch::VluNetConfig;
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 
 /// A recipe for a restorer.
@@ -46,13 +48,38 @@ pub struct Recipe {
 }
 
 /// The network to train.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Network {
     /// [`VluNetConfig::preset`]: `full`, `small`, `nano`, `pico`.
     Preset(String),
     /// Any other.
     Config(VluNetConfig),
+}
+
+// By hand, as serde's own way for untagged enums does not say which key is at fault.
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NetworkVisitor)
+    }
+}
+
+struct NetworkVisitor;
+
+impl<'de> Visitor<'de> for NetworkVisitor {
+    type Value = Network;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a preset's name or a table of the network's values")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Network, E> {
+        Ok(Network::Preset(name.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Network, A::Error> {
+        VluNetConfig::deserialize(MapAccessDeserializer::new(map)).map(Network::Config)
+    }
 }
 
 /// A part of a run.
@@ -101,6 +128,9 @@ impl Default for Teacher {
     }
 }
 
+/// Pixels of a batch: far more than a device trains on, far less than would fill a machine.
+const LARGEST_BATCH: usize = 64 << 20;
+
 fn average() -> f32 {
     0.999
 }
@@ -122,8 +152,9 @@ impl Recipe {
     /// [`Error::Input`] as [`Self::open`].
     pub fn parse(text: &str) -> Result<Self> {
         let recipe: Self = toml::from_str(text).map_err(|e| {
-            let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            Error::Input(format!("line {line}: {}", e.message()))
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            Error::Input(format!("line {line}: {}", crate::error::one_line(e.message())))
         })?;
         recipe.validate()?;
         Ok(recipe)
@@ -175,10 +206,15 @@ impl Recipe {
                 return fail(format!("a phase ends at {until} of the run; it must be above 0 and at most 1"));
             }
             if !(multiple..=1024).contains(patch) || !patch.is_multiple_of(multiple) {
-                return fail(format!("patches of {patch}; this network takes multiples of {multiple} up to 1024"));
+                return fail(format!(
+                    "patches of {patch}; this network takes multiples of {multiple} up to 1024"
+                ));
             }
             if !(1..=4096).contains(batch) {
                 return fail(format!("a batch of {batch}; it must be in 1..=4096"));
+            }
+            if batch * patch * patch > LARGEST_BATCH {
+                return fail(format!("a batch of {batch} patches of {patch}x{patch} is over 64 megapixels"));
             }
         }
         let in_range = [
@@ -195,7 +231,10 @@ impl Recipe {
             ("optimizer.betas", self.optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta))),
             ("optimizer.weight_decay", (0.0..=1.0).contains(&self.optimizer.weight_decay)),
             ("optimizer.clip", self.optimizer.clip > 0.0),
-            ("loss", [self.loss.l1, self.loss.frequency, self.loss.ssim].iter().all(|w| (0.0..=100.0).contains(w))),
+            (
+                "loss",
+                [self.loss.l1, self.loss.frequency, self.loss.ssim].iter().all(|w| (0.0..=100.0).contains(w)),
+            ),
         ];
         match in_range.into_iter().find(|(_, good)| !good) {
             Some((key, _)) => fail(format!("{key} is out of range")),
