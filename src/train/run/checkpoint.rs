@@ -34,7 +34,7 @@ pub struct Progress {
     pub seconds: f64,
     /// Pictures (patches) seen so far.
     pub pictures: u64,
-    /// SHA-256 of the file that the degradation vectors came from.
+    /// SHA-256 of the prompts and vectors that the run is guided by.
     pub head: String,
 }
 

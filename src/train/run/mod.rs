@@ -3,6 +3,7 @@
 mod checkpoint;
 mod fit;
 mod journal;
+mod recent;
 mod validation;
 
 pub use checkpoint::{Progress, State};
