@@ -102,8 +102,9 @@ impl Original {
         JpegEncoder::new_with_quality(&mut bytes, quality)
             .encode(&self.rgb, width, height, ExtendedColorType::Rgb8)
             .map_err(|e| Error::picture(self.name.as_ref(), e))?;
-        // Saving a JPEG once more only loses.
-        Ok(self.jpeg.as_ref().filter(|jpeg| jpeg.len() <= bytes.len()).cloned().unwrap_or(bytes))
+        // Saving a JPEG once more loses something, so it must be worth it.
+        let worth = bytes.len() + bytes.len() / 10;
+        Ok(self.jpeg.as_ref().filter(|jpeg| jpeg.len() <= worth).cloned().unwrap_or(bytes))
     }
 }
 

@@ -62,7 +62,7 @@ const AT_ONCE: usize = 32;
 
 /// Packs what [`Library::open`](super::Library::open) reads from `from` into the shard `to`, as
 /// JPEG at the best of six qualities (95 to 70) that fits; where none does, with smaller
-/// pictures. A JPEG that is no larger than its new version stays as it is. The same pictures
+/// pictures. A JPEG that would hardly become smaller stays as it is. The same pictures
 /// give the same bytes. `progress` hears how much is done, and of how much.
 ///
 /// # Errors
