@@ -51,7 +51,8 @@ fn a_run_that_was_stopped_and_resumed_has_the_same_weights_bit_by_bit() {
     assert!(run.stdout.contains(advice), "{run:?}");
     let (half, progress) = checkpoint(&workplace, "parts");
     assert_eq!(progress["step"], 3);
-    steps("parts", &["--resume", "--threads", "2"]);
+    // Nor does the number of threads matter.
+    steps("parts", &["--resume", "--threads", "1"]);
     let (whole, parts) = (checkpoint(&workplace, "whole").0, checkpoint(&workplace, "parts").0);
     assert!(whole == parts, "the weights differ");
     assert!(whole != half);

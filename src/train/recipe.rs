@@ -23,6 +23,10 @@ pub struct Recipe {
     pub seed: u64,
     /// Patches and batches, one after the other.
     pub phases: Vec<Phase>,
+    /// Parts of a batch whose gradients are balanced against each other; patches of one task
+    /// are put together.
+    #[serde(default = "parts")]
+    pub parts: usize,
     /// How pictures are prepared and used.
     #[serde(default)]
     pub rounds: RoundPlan,
@@ -131,6 +135,10 @@ impl Default for Teacher {
 /// Pixels of a batch: far more than a device trains on, far less than would fill a machine.
 const LARGEST_BATCH: usize = 64 << 20;
 
+fn parts() -> usize {
+    4
+}
+
 fn average() -> f32 {
     0.999
 }
@@ -219,6 +227,7 @@ impl Recipe {
         }
         let in_range = [
             ("steps", (1..=100_000_000).contains(&self.steps)),
+            ("parts", (1..=4096).contains(&self.parts)),
             ("rounds.pictures", (1..=65_536).contains(&self.rounds.pictures)),
             ("rounds.steps", (1..=1_000_000).contains(&self.rounds.steps)),
             ("rounds.held_out", self.rounds.held_out >= 2),
@@ -233,7 +242,7 @@ impl Recipe {
             ("optimizer.clip", self.optimizer.clip > 0.0),
             (
                 "loss",
-                [self.loss.l1, self.loss.frequency, self.loss.ssim].iter().all(|w| (0.0..=100.0).contains(w)),
+                [self.loss.l1, self.loss.log_l1, self.loss.frequency, self.loss.ssim].iter().all(|w| (0.0..=100.0).contains(w)),
             ),
         ];
         match in_range.into_iter().find(|(_, good)| !good) {

@@ -1,5 +1,6 @@
 //! The trainer's command line: one file per subcommand, each a thin layer over the library.
 
+mod export;
 mod fit;
 mod output;
 mod pack;
@@ -31,6 +32,7 @@ enum Command {
     Fit(fit::Args),
     Pack(pack::Args),
     Synthesise(synthesise::Args),
+    Export(export::Args),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +61,7 @@ fn dispatch(command: &Command) -> vlunet::Result<()> {
         Command::Fit(args) => fit::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Synthesise(args) => synthesise::run(args),
+        Command::Export(args) => export::run(args),
     }
 }
 

@@ -15,7 +15,7 @@ mod loader;
 mod mix;
 mod pack;
 mod round;
-mod seeds;
+pub(in crate::train) mod seeds;
 mod shard;
 mod synthetic;
 #[cfg(test)]

@@ -12,10 +12,10 @@ mod gradients;
 mod neighbours;
 mod norm;
 
+use attention::Heads;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Tensor, TensorData};
-use attention::Heads;
 use depthwise::Planes;
 
 /// Runs a loop compiled for the widest vectors that this processor has.
@@ -32,10 +32,7 @@ pub trait Kernels: Backend {
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, flipped: bool) -> FloatTensor<Self>;
 
     /// The gradient of [`Self::depthwise`] with respect to its weight.
-    fn depthwise_weight_gradient(
-        x: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    fn depthwise_weight_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// LayerNorm of `x` `[B, C, H, W]` over C, with `gain` and `bias` `[C]`.
     fn channel_norm(
@@ -112,10 +109,7 @@ impl Kernels for Flex {
         tensor(depthwise::convolve(x, weight, size, flipped), &shape)
     }
 
-    fn depthwise_weight_gradient(
-        x: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
+    fn depthwise_weight_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
         let size = planes(&x);
         numbers!(x, gradient);
         tensor(depthwise::weight_gradient(x, gradient, size), &[size.channels, 1, 3, 3])

@@ -2,10 +2,12 @@
 
 use super::RunFolder;
 use super::checkpoint::State;
+use super::curves::draw;
 use super::journal::{Event, Journal};
 use super::recent::Recent;
 use super::validation::Validation;
 use crate::arch::DEGRADATION_DIM;
+use crate::bundle::Task;
 use crate::train::data::{Batch, Library, Loader, Ready, Rounds, cut};
 use crate::train::guide::{Guide, Vectors};
 use crate::train::network::{VluNet, initial};
@@ -119,10 +121,10 @@ impl Fit {
                     folder.path().display()
                 )));
             }
-            State::new(initial(&config, recipe.seed, &limits.device), hash, String::new())
+            State::new(initial(&config, &guide.texts(), recipe.seed, &limits.device), hash, String::new())
         };
         state.progress.head = head;
-        let (held_out, library) = library.split(recipe.rounds.held_out);
+        let (library, held_out) = library.split(recipe.rounds.held_out);
         let held_out =
             Rounds::new(Arc::new(held_out), recipe.data.clone(), VALIDATION_PICTURES, !recipe.seed)?;
         let validation = Validation::new(&held_out.round(0)?, &mut guide, config.multiple())?;
@@ -171,6 +173,7 @@ impl Fit {
             };
             let phase = recipe.phase(step, recipe.steps);
             let batch = cut(&ready.samples, phase.patch, phase.batch, recipe.seed ^ index, step % per_round)?;
+            let batch = batch.sorted_by_key(|sample| steepness(ready.samples[sample].task));
             let d = vectors(&batch, &ready.prepared, recipe.from_image, recipe.seed ^ step);
             round = Some(ready);
 
@@ -203,6 +206,7 @@ impl Fit {
                 let gain =
                     psnr.values().map(|[before, after]| after - before).sum::<f64>() / psnr.len() as f64;
                 journal.write(&Event::Validation { step: count, psnr, gain })?;
+                draw(&folder)?;
                 recent.start = Instant::now();
             }
             let end = if interrupted.load(Ordering::Relaxed) {
@@ -238,6 +242,18 @@ fn vectors(batch: &Batch, prepared: &[Vectors], from_image: f32, seed: u64) -> V
     all
 }
 
+/// How far from the degraded picture a task leads: alike tasks are put into the same part.
+fn steepness(task: Task) -> u8 {
+    match task {
+        Task::Clear => 0,
+        Task::Deblur => 1,
+        Task::Denoise => 2,
+        Task::Derain => 3,
+        Task::Dehaze => 4,
+        Task::LowLight => 5,
+    }
+}
+
 /// Loss and gradients of a batch.
 fn gradients(
     recipe: &Recipe,
@@ -249,11 +265,10 @@ fn gradients(
 ) -> Result<(f32, Parameters)> {
     let count = batch.samples.len();
     // Equal parts, so that the mean of their means is the batch's.
-    let replicas =
-        (1..=limits.replicas.clamp(1, count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
-    let (part, side) = (count / replicas, batch.patch);
+    let parts = (1..=recipe.parts.min(count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
+    let (part, side) = (count / parts, batch.patch);
     let device = limits.device.clone().autodiff();
-    replicas::gradients(parameters, replicas, |index, parameters| {
+    replicas::gradients(parameters, parts, limits.replicas, |index, parameters| {
         let pictures = |values: &[f32]| {
             let size = part * 3 * side * side;
             let values = values[index * size..(index + 1) * size].to_vec();
