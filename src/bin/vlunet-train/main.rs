@@ -1,7 +1,9 @@
 //! The trainer's command line: one file per subcommand, each a thin layer over the library.
 
+mod exam;
 mod export;
 mod fit;
+mod head;
 mod output;
 mod pack;
 mod synthesise;
@@ -29,6 +31,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Head(head::Args),
+    Exam(exam::Args),
     Fit(fit::Args),
     Pack(pack::Args),
     Synthesise(synthesise::Args),
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
 
 fn dispatch(command: &Command) -> vlunet::Result<()> {
     match command {
+        Command::Head(args) => head::run(args),
+        Command::Exam(args) => exam::run(args),
         Command::Fit(args) => fit::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Synthesise(args) => synthesise::run(args),
