@@ -10,7 +10,7 @@ use vlunet::bundle::Bundle;
 use vlunet::train::data::{Library, Opening};
 use vlunet::train::guide::Guide;
 use vlunet::train::recipe::Recipe;
-use vlunet::train::run::{End, Fit, Limits, RunFolder};
+use vlunet::train::run::{End, Fit, Limits, Origins, RunFolder, Taught};
 use vlunet::{Error, Result};
 
 /// Trains a restorer by a recipe, or goes on with a run.
@@ -31,6 +31,14 @@ pub struct Args {
     /// The trained VLM head: a bundle, or the text features of a head's run (.safetensors).
     #[arg(long, value_name = "PATH|NAME")]
     head: String,
+
+    /// Starts from another run's weights instead of from random ones.
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    from: Option<PathBuf>,
+
+    /// A bundle whose restorer's pictures count beside the true ones (distillation).
+    #[arg(long, value_name = "PATH|NAME")]
+    teacher: Option<String>,
 
     /// Goes on with the run in that folder.
     #[arg(long)]
@@ -80,6 +88,8 @@ pub fn run(args: &Args) -> Result<()> {
         replicas: threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         device: Device::flex(),
     };
+    let teacher = args.teacher.as_ref().map(|name| Taught::open(&Bundle::find(name)?, &limits.device));
+    let origins = Origins { from: args.from.as_deref().map(RunFolder::new), teacher: teacher.transpose()? };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
@@ -88,14 +98,15 @@ pub fn run(args: &Args) -> Result<()> {
     let opening =
         Opening { least_side: recipe.largest_patch() as u32, strict: args.strict, ..Opening::default() };
     let library = Library::open(&args.data, &opening)?;
-    let fit = Fit::open(recipe, folder, library, guide, limits, args.resume)?;
+    let fit = Fit::open(recipe, folder, library, guide, origins, limits, args.resume)?;
     match fit.run(&interrupted)? {
         End::Finished => output::line(format!("the run is done: {}", args.run.display())),
         End::OutOfTime | End::Interrupted => output::line(format!(
-            "the run stopped and is saved; go on with: vlunet-train fit --resume --run {} --data {} --head {}",
+            "the run stopped and is saved; go on with: vlunet-train fit --resume --run {} --data {} --head {}{}",
             args.run.display(),
             args.data.display(),
-            args.head
+            args.head,
+            args.teacher.as_ref().map(|teacher| format!(" --teacher {teacher}")).unwrap_or_default()
         )),
     }
 }

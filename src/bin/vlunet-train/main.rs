@@ -7,6 +7,7 @@ mod head;
 mod output;
 mod pack;
 mod synthesise;
+mod speed;
 
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
@@ -37,6 +38,7 @@ enum Command {
     Pack(pack::Args),
     Synthesise(synthesise::Args),
     Export(export::Args),
+    Speed(speed::Args),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +70,7 @@ fn dispatch(command: &Command) -> vlunet::Result<()> {
         Command::Pack(args) => pack::run(args),
         Command::Synthesise(args) => synthesise::run(args),
         Command::Export(args) => export::run(args),
+        Command::Speed(args) => speed::run(args),
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Progress {
     /// Pictures (patches) seen so far.
     pub pictures: u64,
     /// SHA-256 of the prompts and vectors that the run is guided by.
+    #[serde(default)]
     pub head: String,
 }
 
@@ -49,9 +50,9 @@ const LARGEST_FILE: u64 = 8 << 30;
 
 impl State {
     /// At the start of a run.
-    pub fn new(parameters: Parameters, recipe: String, head: String) -> Self {
+    pub fn new(parameters: Parameters, recipe: String) -> Self {
         Self {
-            progress: Progress { recipe, step: 0, seconds: 0.0, pictures: 0, head },
+            progress: Progress { recipe, step: 0, seconds: 0.0, pictures: 0, head: String::new() },
             moments: Moments::new(&parameters),
             average: parameters.clone(),
             parameters,
