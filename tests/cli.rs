@@ -43,11 +43,7 @@ const COMMANDS: [(&[&str], &[&str], bool); 10] = [
         true,
     ),
     (&["info"], &["--size", "--json"], false),
-    (
-        &["import"],
-        &["--output", "--name", "--version-of-weights", "--license", "--training-data"],
-        false,
-    ),
+    (&["import"], &["--output", "--name", "--version-of-weights", "--license", "--training-data"], false),
     (&["export"], &["--output", "--model"], false),
     (&["bundle"], &["verify", "pack"], false),
     (&["bundle", "verify"], &[], true),

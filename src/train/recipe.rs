@@ -265,7 +265,8 @@ mod tests {
         for file in std::fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
             // The head's recipe is of another kind.
-            if path.extension().is_some_and(|e| e == "toml") && path.file_stem().is_some_and(|s| s != "head") {
+            if path.extension().is_some_and(|e| e == "toml") && path.file_stem().is_some_and(|s| s != "head")
+            {
                 let recipe = Recipe::open(&path).unwrap();
                 assert_eq!(Recipe::parse(&recipe.to_toml().unwrap()).unwrap(), recipe, "{}", path.display());
                 count += 1;
