@@ -211,6 +211,7 @@ fn a_trained_head_tells_dark_from_clear_in_the_bundle_that_ships_it() {
         prompts: Vec::new(),
         text_features: None,
         golden: None,
+        card: None,
     };
     head.add_to(&mut builder);
     let path = run.path().join("bundle");
