@@ -15,8 +15,7 @@ use vlunet::bundle::{Builder, Bundle, Preprocessing};
 use vlunet::train::data::{Library, Pair, Set};
 use vlunet::train::head::text::{Tokens, text_vector};
 use vlunet::train::head::{
-    Head, HeadFolder, HeadRecipe, RunOptions, State, image_feature, image_vector, initial, train_images,
-    vectors,
+    Head, HeadFolder, HeadRecipe, HeadRun, RunOptions, State, image_feature, image_vector, initial, vectors,
 };
 use vlunet::train::parameters::Parameters;
 use vlunet::vlm::{Degradation, Detector, preprocess};
@@ -165,13 +164,19 @@ fn folder_with_text(path: &Path, config: &ClipConfig) -> HeadFolder {
 fn train(folder: &HeadFolder, config: &ClipConfig, steps: u64, until: u64) -> State {
     let (library, recipe) = lesson(steps);
     let mut done = 0;
-    let options = RunOptions { test_every: 1000, ..RunOptions::default() };
     let from = State::load(&folder.state(), &Device::flex()).map_or(0, |state| state.step);
     let keep_going = || {
         done += 1;
         from + done < until
     };
-    train_images(config, &recipe, &library, folder, &options, &Device::flex(), keep_going, |_| {}).unwrap()
+    let run = HeadRun {
+        config: config.clone(),
+        recipe,
+        folder: folder.clone(),
+        options: RunOptions { test_every: 1000, ..RunOptions::default() },
+        device: Device::flex(),
+    };
+    run.train_images(&library, keep_going, |_| {}).unwrap()
 }
 
 #[test]
@@ -212,6 +217,7 @@ fn a_trained_head_tells_dark_from_clear_in_the_bundle_that_ships_it() {
         text_features: None,
         degradations: None,
         golden: None,
+        card: None,
     };
     head.add_to(&mut builder);
     let path = run.path().join("bundle");

@@ -86,7 +86,7 @@ impl ImagePhase {
     /// goes on as if it had never stopped.
     ///
     /// # Errors
-    /// [`Error::Weights`] where the loss is no longer finite: `state` is then as it was.
+    /// [`Error::Train`] where the loss is no longer finite: `state` is then as it was.
     pub fn step(&mut self, state: &mut State) -> Result<StepReport> {
         let batch = self.batch(state.step)?;
         let views = self.round.as_ref().map(|(_, views)| views.as_slice()).unwrap_or_default();
@@ -96,7 +96,7 @@ impl ImagePhase {
         let loss = self.loss(vectors, wanted);
         let value: f32 = loss.clone().into_scalar();
         if !value.is_finite() {
-            return Err(Error::Weights(format!(
+            return Err(Error::Train(format!(
                 "the loss of the image tower is {value} at step {}",
                 state.step
             )));

@@ -127,7 +127,7 @@ fn task_of_kind(kind: Kind) -> Option<Task> {
         Kind::Noise | Kind::SensorNoise => Some(Task::Denoise),
         Kind::RainLight | Kind::RainHeavy => Some(Task::Derain),
         Kind::Haze => Some(Task::Dehaze),
-        Kind::MotionBlur | Kind::Defocus => Some(Task::Deblur),
+        Kind::MotionBlur | Kind::ForwardMotion | Kind::Defocus => Some(Task::Deblur),
         Kind::LowLight => Some(Task::LowLight),
         Kind::Jpeg | Kind::Clear => None,
     }
