@@ -13,3 +13,4 @@ pub mod plot;
 pub mod recipe;
 pub mod replicas;
 pub mod run;
+pub mod speed;

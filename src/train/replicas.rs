@@ -32,7 +32,8 @@ pub fn gradients(
     };
     let next = AtomicUsize::new(0);
     let work = || {
-        let taken = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < parts));
+        let taken =
+            std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < parts));
         taken.map(|index| (index, compute(index))).collect::<Vec<_>>()
     };
     let results: Vec<_> = std::thread::scope(|scope| {
@@ -59,13 +60,16 @@ fn balanced(parts: &[Parameters]) -> Option<Parameters> {
     let share = 1.0 / parts.len() as f32;
     Some(first.map(|name, _| {
         let of_parts: Vec<Tensor<1>> = parts.iter().map(|part| part.values(name).clone()).collect();
-        let lengths: Vec<Tensor<1>> =
-            of_parts.iter().map(|gradient| gradient.clone().square().sum().sqrt() + f32::MIN_POSITIVE).collect();
+        let lengths: Vec<Tensor<1>> = of_parts
+            .iter()
+            .map(|gradient| gradient.clone().square().sum().sqrt() + f32::MIN_POSITIVE)
+            .collect();
         let middle = (parts.len() - 1) / 2;
         let median = Tensor::cat(lengths.clone(), 0).sort(0).narrow(0, middle, 1);
-        let shortened = of_parts.into_iter().zip(lengths).map(|(gradient, length)| {
-            gradient * (median.clone() / length).clamp_max(1.0) * share
-        });
+        let shortened = of_parts
+            .into_iter()
+            .zip(lengths)
+            .map(|(gradient, length)| gradient * (median.clone() / length).clamp_max(1.0) * share);
         shortened.reduce(|sum, gradient| sum + gradient).unwrap_or_else(|| first.values(name).clone())
     }))
 }

@@ -9,7 +9,7 @@ use vlunet::bundle::Bundle;
 use vlunet::train::data::{Library, Opening};
 use vlunet::train::guide::Guide;
 use vlunet::train::recipe::Recipe;
-use vlunet::train::run::{End, Fit, Limits, RunFolder};
+use vlunet::train::run::{End, Fit, Limits, Origins, RunFolder, Taught};
 use vlunet::{Error, Result};
 
 /// Trains a restorer by a recipe, or goes on with a run.
@@ -30,6 +30,14 @@ pub struct Args {
     /// The trained VLM head: a bundle, or the text features of a head's run (.safetensors).
     #[arg(long, value_name = "PATH|NAME")]
     head: String,
+
+    /// Starts from another run's weights instead of from random ones.
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    from: Option<PathBuf>,
+
+    /// A bundle whose restorer's pictures count beside the true ones (distillation).
+    #[arg(long, value_name = "PATH|NAME")]
+    teacher: Option<String>,
 
     /// Goes on with the run in that folder.
     #[arg(long)]
@@ -77,11 +85,13 @@ pub fn run(args: &Args) -> Result<()> {
         replicas: threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         device: Device::flex(),
     };
+    let teacher = args.teacher.as_ref().map(|name| Taught::open(&Bundle::find(name)?, &limits.device));
+    let origins = Origins { from: args.from.as_deref().map(RunFolder::new), teacher: teacher.transpose()? };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .map_err(|e| Error::Input(format!("cannot listen for Ctrl-C: {e}")))?;
-    let fit = Fit::open(recipe, folder, library, guide, limits, args.resume)?;
+    let fit = Fit::open(recipe, folder, library, guide, origins, limits, args.resume)?;
     match fit.run(&interrupted)? {
         End::Finished => println!("the run is done: {}", args.run.display()),
         End::OutOfTime | End::Interrupted => {

@@ -4,6 +4,7 @@ mod exam;
 mod export;
 mod fit;
 mod head;
+mod speed;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ enum Command {
     Exam(exam::Args),
     Fit(fit::Args),
     Export(export::Args),
+    Speed(speed::Args),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Exam(args) => exam::run(args),
         Command::Fit(args) => fit::run(args),
         Command::Export(args) => export::run(args),
+        Command::Speed(args) => speed::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

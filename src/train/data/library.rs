@@ -143,7 +143,9 @@ impl Library {
     pub fn with_targets(mut self, into: &str) -> Result<Self> {
         let mut all = match self.sets.remove(into) {
             Some(Set::Clean(pictures)) => pictures,
-            Some(Set::Pairs(_)) => return Err(Error::Input(format!("set {into} has pairs, not clean pictures"))),
+            Some(Set::Pairs(_)) => {
+                return Err(Error::Input(format!("set {into} has pairs, not clean pictures")));
+            }
             None => Vec::new(),
         };
         for set in self.sets.values() {

@@ -7,7 +7,7 @@ mod journal;
 mod validation;
 
 pub use checkpoint::{Progress, State};
-pub use fit::{End, Fit, Limits};
+pub use fit::{End, Fit, Limits, Origins, Taught};
 pub use journal::{Event, Journal};
 pub use validation::Validation;
 
