@@ -234,7 +234,7 @@ fn a_trained_head_tells_dark_from_clear_in_the_bundle_that_ships_it() {
         let detection = detector.detect(planes.view()).unwrap();
         assert_eq!(detection.label(), label);
         // What the bundle's engine says is what the trainer's averaged weights say.
-        let input = preprocess(planes.view(), 32, &Preprocessing::clip()).unwrap();
+        let input = preprocess(planes.view(), 32, &Preprocessing::clip()).unwrap().remove(0);
         let input = TensorData::new(input.iter().copied().collect::<Vec<f32>>(), [1, 3, 32, 32]);
         let input = Tensor::<4>::from_data(input, &Device::flex());
         let expected = numbers(image_vector(&state.average, &config, input));

@@ -181,7 +181,7 @@ impl ImagePhase {
 
 /// Appends a view as the tower takes it.
 fn normalise(view: &View, side: usize, flipped: bool, pixels: &mut Vec<f32>) {
-    let Preprocessing { mean, std } = Preprocessing::clip();
+    let Preprocessing { mean, std, .. } = Preprocessing::clip();
     for (plane, (mean, std)) in view.pixels.chunks_exact(side * side).zip(mean.into_iter().zip(std)) {
         let table: [f32; 256] = std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std);
         for row in plane.chunks_exact(side) {
