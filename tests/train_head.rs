@@ -142,7 +142,7 @@ fn lesson(steps: u64) -> (Library, HeadRecipe) {
     let library = Library::of_sets([("dark".to_owned(), Set::Pairs(pairs.collect()))]);
     let recipe = format!(
         "steps = {steps}\nbatch = 8\nsamples_per_round = 8\nlooks = 2\nuses = 1\nseed = 4\n\
-         weight_decay = 0.05\naverage = 0.8\npull = 0.5\n\
+         weight_decay = 0.05\naverage = 0.8\ndropout = 0.1\npull = 0.5\n\
          schedule = {{ peak = 3e-3, warm_up = 2 }}\n\
          [[data]]\nset = \"dark\"\ntask = \"low-light\"\n"
     );

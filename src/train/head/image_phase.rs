@@ -1,6 +1,6 @@
 //! The second phase of a head's training: pictures, so that d_I lies at d_T.
 
-use super::image::image_vector;
+use super::image::{image_vector, sights, vector_of};
 use super::prompts::{Mixture, PROMPTS};
 use super::recipe::HeadRecipe;
 use super::state::State;
@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// Products are divided by this in the cross entropy: a picture that is certain already goes
 /// on teaching a little.
 const TEMPERATURE: f32 = 2.0;
+
+/// Sets what is dropped apart from all else that the seed draws.
+const DROPOUT_STREAM: u64 = 0xD0;
 
 /// The image side of a head in training.
 pub struct ImagePhase {
@@ -92,7 +95,8 @@ impl ImagePhase {
         let views = self.round.as_ref().map(|(_, views)| views.as_slice()).unwrap_or_default();
         let (images, wanted) = self.tensors(batch.iter().map(|&(view, flipped)| (&views[view], flipped)));
         let tracked = state.parameters.tracked();
-        let vectors = image_vector(&tracked, &self.config, images.autodiff());
+        let sights = self.dropped(sights(&tracked, &self.config, images.autodiff()), state.step);
+        let vectors = vector_of(&tracked, sights);
         let loss = self.loss(vectors, wanted);
         let value: f32 = loss.clone().into_scalar();
         if !value.is_finite() {
@@ -132,6 +136,20 @@ impl ImagePhase {
         let mut order: Vec<(usize, bool)> = (0..count).map(|view| (view, rng.random())).collect();
         order.shuffle(&mut rng);
         Ok(order.into_iter().cycle().skip(at * recipe.batch).take(recipe.batch).collect())
+    }
+
+    /// Some of what the tower sees, made up for by the rest: no sight may be relied on alone.
+    fn dropped(&self, sights: Tensor<2>, step: u64) -> Tensor<2> {
+        let share = self.recipe.dropout;
+        if share == 0.0 {
+            return sights;
+        }
+        let [batch, count] = sights.dims();
+        let mut rng = ChaCha8Rng::seed_from_u64(derived(derived(self.recipe.seed, step), DROPOUT_STREAM));
+        let kept = (0..batch * count)
+            .map(|_| if rng.random::<f32>() < share { 0.0 } else { 1.0 / (1.0 - share) })
+            .collect::<Vec<f32>>();
+        sights * Tensor::<2>::from_data(TensorData::new(kept, [batch, count]), &self.device).autodiff()
     }
 
     /// Cross entropy between the softmax over prompts and that which the wanted vector would
