@@ -1,6 +1,7 @@
 //! The trainer: VLU-Net and its VLM head in full precision, on a CPU or a CUDA GPU.
 
 pub mod data;
+pub mod devices;
 pub mod guide;
 pub mod kernels;
 pub mod loss;

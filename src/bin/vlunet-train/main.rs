@@ -1,5 +1,6 @@
 //! The trainer's command line: one file per subcommand, each a thin layer over the library.
 
+mod devices;
 mod fit;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +20,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Devices(devices::Args),
     Fit(fit::Args),
 }
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     env_logger::Builder::new().filter_module("vlunet", log::LevelFilter::Warn).parse_default_env().init();
     let outcome = match &cli.command {
+        Command::Devices(args) => devices::run(args),
         Command::Fit(args) => fit::run(args),
     };
     match outcome {

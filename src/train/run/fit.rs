@@ -31,10 +31,9 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// Time between two checkpoints.
     pub checkpoint_every: Duration,
-    /// Replicas of the network that share each batch: the threads of a CPU.
-    pub replicas: usize,
-    /// The device.
-    pub device: Device,
+    /// The devices of the replicas that share each batch: one entry per thread of a CPU, or
+    /// one per GPU. The state is on the first.
+    pub devices: Vec<Device>,
 }
 
 /// How a call ended.
@@ -78,9 +77,10 @@ impl Fit {
         let text = recipe.to_toml()?;
         let hash = crate::weights::hex(&Sha256::digest(&text));
         let network = VluNet::new(config.clone());
+        let device = limits.devices.first().ok_or_else(|| Error::Train("there is no device".into()))?;
         let checkpoint = folder.checkpoint();
         let state = if resume {
-            let state = State::open(&checkpoint, &config.parameters(), &limits.device)?;
+            let state = State::open(&checkpoint, &config.parameters(), device)?;
             if state.progress.recipe != hash {
                 return Err(Error::Train(format!(
                     "the run in {} follows another recipe ({}); start a new run",
@@ -98,7 +98,7 @@ impl Fit {
             }
             std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;
             crate::atomic_file::write_bytes(&folder.recipe(), text.as_bytes())?;
-            State::new(initial(&config, recipe.seed, &limits.device), hash, String::new())
+            State::new(initial(&config, recipe.seed, device), hash, String::new())
         };
         let (held_out, library) = library.split(recipe.rounds.held_out);
         let held_out = Rounds::new(Arc::new(held_out), recipe.data.clone(), VALIDATION_PICTURES, !recipe.seed)?;
@@ -146,7 +146,7 @@ impl Fit {
             round = Some(ready);
 
             let (loss, gradients) =
-                gradients(&recipe, &network, &state.parameters, &batch, &d, &limits)?;
+                gradients(&recipe, &network, &state.parameters, &batch, &d, &limits.devices)?;
             let rate = recipe.rate.rate(step, recipe.steps);
             let count = step + 1;
             let length =
@@ -171,7 +171,7 @@ impl Fit {
                 recent = Recent::default();
             }
             if count.is_multiple_of(recipe.rounds.validate) || count == recipe.steps {
-                let psnr = validation.score(&network, &state.average, &limits.device)?;
+                let psnr = validation.score(&network, &state.average, &limits.devices[0])?;
                 let gain = psnr.values().map(|[before, after]| after - before).sum::<f64>() / psnr.len() as f64;
                 journal.write(&Event::Validation { step: count, psnr, gain })?;
                 recent.start = Instant::now();
@@ -215,21 +215,20 @@ fn gradients(
     parameters: &Parameters,
     batch: &Batch,
     d: &[f32],
-    limits: &Limits,
+    devices: &[Device],
 ) -> Result<(f32, Parameters)> {
     let count = batch.samples.len();
     // Equal parts, so that the mean of their means is the batch's.
-    let replicas = (1..=limits.replicas.clamp(1, count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
+    let replicas = (1..=devices.len().clamp(1, count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
     let (part, side) = (count / replicas, batch.patch);
-    let device = limits.device.clone().autodiff();
-    replicas::gradients(parameters, replicas, |index, parameters| {
+    replicas::gradients(parameters, &devices[..replicas], |index, device, parameters| {
         let pictures = |values: &[f32]| {
             let size = part * 3 * side * side;
             let values = values[index * size..(index + 1) * size].to_vec();
-            Tensor::<4>::from_data(TensorData::new(values, [part, 3, side, side]), &device)
+            Tensor::<4>::from_data(TensorData::new(values, [part, 3, side, side]), device)
         };
         let d = d[index * part * DEGRADATION_DIM..(index + 1) * part * DEGRADATION_DIM].to_vec();
-        let d = Tensor::<2>::from_data(TensorData::new(d, [part, DEGRADATION_DIM]), &device);
+        let d = Tensor::<2>::from_data(TensorData::new(d, [part, DEGRADATION_DIM]), device);
         recipe.loss.of(network.restore(parameters, pictures(&batch.input), &d), pictures(&batch.target))
     })
 }
