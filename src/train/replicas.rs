@@ -36,16 +36,16 @@ pub fn gradients(
         let first = catch_unwind(AssertUnwindSafe(|| compute(0)));
         std::iter::once(first).chain(threads.into_iter().map(|thread| thread.join())).collect()
     });
-    let results = results.into_iter().map(|result| {
-        result.map_err(|panic| Error::Train(format!("a step failed: {}", said(&*panic))))
-    });
+    let results = results
+        .into_iter()
+        .map(|result| result.map_err(|panic| Error::Train(format!("a step failed: {}", said(&*panic)))));
     let (losses, gradients): (Vec<f32>, Vec<Parameters>) = results.collect::<Result<_>>()?;
     let share = 1.0 / losses.len() as f32;
     let loss = losses.iter().sum::<f32>() * share;
     let gradients = if devices.iter().all(|device| *device == devices[0]) {
-        let sum = gradients.into_iter().reduce(|sum, part| {
-            sum.map(|name, values| values.clone() + part.values(name).clone())
-        });
+        let sum = gradients
+            .into_iter()
+            .reduce(|sum, part| sum.map(|name, values| values.clone() + part.values(name).clone()));
         sum.map(|sum| sum.map(|_, values| values.clone() * share))
     } else {
         // Begun on every device before any is waited for: a collective ends on all at once.

@@ -69,10 +69,7 @@ pub(super) fn gate<B: Backend>(h: FloatTensor<B>) -> FloatTensor<B> {
     (distribution(&a) * a * b).0
 }
 
-pub(super) fn gate_gradient<B: Backend>(
-    h: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-) -> FloatTensor<B> {
+pub(super) fn gate_gradient<B: Backend>(h: FloatTensor<B>, gradient: FloatTensor<B>) -> FloatTensor<B> {
     /// 1/√(2π)
     const DENSITY: f32 = 0.398_942_3;
     let ([a, b], gradient) = (halves(&Values::<B>(h)), Values(gradient));

@@ -69,10 +69,7 @@ fn channel_norm_is_the_same_composed() {
 fn the_gate_is_the_same_composed() {
     let (h, gradient) = (drawn(1, &SHAPE), drawn(2, &[2, 4, 7, 5]));
     assert_same([Flex::gate(h.clone())], [gate::<Flex>(h.clone())]);
-    assert_same(
-        [Flex::gate_gradient(h.clone(), gradient.clone())],
-        [gate_gradient::<Flex>(h, gradient)],
-    );
+    assert_same([Flex::gate_gradient(h.clone(), gradient.clone())], [gate_gradient::<Flex>(h, gradient)]);
 }
 
 #[test]
@@ -101,8 +98,5 @@ fn channel_attention_is_the_same_composed() {
 fn neighbours_are_the_same_composed() {
     let (x, gradient) = (drawn(1, &SHAPE), drawn(2, &[2, 72, 7, 5]));
     assert_same([Flex::neighbours(x.clone())], [neighbours::<Flex>(x)]);
-    assert_same(
-        [Flex::neighbours_gradient(gradient.clone())],
-        [neighbours_gradient::<Flex>(gradient)],
-    );
+    assert_same([Flex::neighbours_gradient(gradient.clone())], [neighbours_gradient::<Flex>(gradient)]);
 }
