@@ -19,7 +19,7 @@ fn drawn<const D: usize>(seed: u64, shape: [usize; D], device: &Device) -> Tenso
 
 /// The parameters of a small network, none of them zero.
 fn parameters(config: &VluNetConfig) -> Parameters {
-    let start = initial(config, 1, &Device::flex());
+    let start = initial(config, &[], 1, &Device::flex());
     let mut seed = 10;
     start.map(|_, values| {
         seed += 1;

@@ -2,6 +2,7 @@
 
 use super::config::DEGRADATION_DIM;
 use super::parameters::Parameter;
+use super::vision::{ConvTowerConfig, VisionConfig};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -26,10 +27,10 @@ pub struct TowerConfig {
 pub struct ClipConfig {
     /// Side of the square input picture.
     pub image_size: usize,
-    /// Side of a square patch.
+    /// Side of a square patch, the first thing that the image tower makes of a picture.
     pub patch_size: usize,
-    /// The image tower (a ViT with a class token).
-    pub vision: TowerConfig,
+    /// The image tower.
+    pub vision: VisionConfig,
     /// The text tower (causal).
     pub text: TowerConfig,
     /// Number of tokens of the vocabulary.
@@ -44,8 +45,26 @@ impl ClipConfig {
         Self {
             image_size: 224,
             patch_size: 32,
-            vision: TowerConfig { width: 768, layers: 12, heads: 12, mlp_hidden: 3072 },
+            vision: VisionConfig::Vit(TowerConfig { width: 768, layers: 12, heads: 12, mlp_hidden: 3072 }),
             text: TowerConfig { width: 512, layers: 12, heads: 8, mlp_hidden: 2048 },
+            vocabulary: 49_408,
+            context: 77,
+        }
+    }
+
+    /// The head that we train and ship: a conv tower of 2.2 M parameters with its adapter,
+    /// and a text tower that knows what degradations are called.
+    pub fn small() -> Self {
+        Self {
+            image_size: 224,
+            patch_size: 4,
+            vision: VisionConfig::Conv(ConvTowerConfig {
+                channels: [32, 64, 128, 256],
+                depths: [1, 2, 2, 2],
+                kernel: 3,
+                expansion: 2,
+            }),
+            text: TowerConfig { width: 128, layers: 2, heads: 2, mlp_hidden: 512 },
             vocabulary: 49_408,
             context: 77,
         }
@@ -57,21 +76,11 @@ impl ClipConfig {
     /// [`Error::Config`] names the value at fault.
     pub fn validate(&self) -> Result<()> {
         let fail = |what: String| Err(Error::Config(what));
-        for (name, tower) in [("image", &self.vision), ("text", &self.text)] {
-            let TowerConfig { width, layers, heads, mlp_hidden } = *tower;
-            if !(1..=4096).contains(&width)
-                || !(1..=64).contains(&layers)
-                || !(1..=16_384).contains(&mlp_hidden)
-            {
-                return fail(format!("{name} tower of width {width}, {layers} layers, MLP {mlp_hidden}"));
-            }
-            if heads == 0 || !width.is_multiple_of(heads) {
-                return fail(format!("{heads} heads do not divide the {name} tower's width {width}"));
-            }
-        }
         if !(1..=1024).contains(&self.image_size) || !(1..=self.image_size).contains(&self.patch_size) {
             return fail(format!("image size {} with patches of {}", self.image_size, self.patch_size));
         }
+        self.vision.validate(self.image_size, self.patch_size)?;
+        self.text.validate("text")?;
         if !(3..=1_000_000).contains(&self.vocabulary) || !(2..=1024).contains(&self.context) {
             return fail(format!("vocabulary of {} and context of {}", self.vocabulary, self.context));
         }
@@ -81,19 +90,23 @@ impl ClipConfig {
     /// Every parameter of both towers (`clip_model.*`, as open_clip names them) and of the
     /// adapters (`image_adapter.*`, `text_adapter.*`).
     pub fn parameters(&self) -> Vec<Parameter> {
-        let (vision, text) = (self.vision.width, self.text.width);
-        let positions = (self.image_size / self.patch_size).pow(2) + 1;
+        let scale = Parameter { name: "clip_model.logit_scale".into(), shape: Vec::new(), used: false };
+        // CLIP's own temperature; the adapters have none.
+        [vec![scale], self.image_parameters(), self.text_parameters()].concat()
+    }
+
+    /// The parameters from a picture to d_I.
+    pub fn image_parameters(&self) -> Vec<Parameter> {
         let mut table = Table::default();
-        table.push("clip_model.logit_scale", &[]);
-        table.parameters[0].used = false; // CLIP's own temperature; the adapters have none.
-        table.push("clip_model.visual.conv1.weight", &[vision, 3, self.patch_size, self.patch_size]);
-        table.push("clip_model.visual.class_embedding", &[vision]);
-        table.push("clip_model.visual.positional_embedding", &[positions, vision]);
-        table.affine("clip_model.visual.ln_pre", &[vision]);
-        table.tower("clip_model.visual.transformer", &self.vision);
-        table.affine("clip_model.visual.ln_post", &[vision]);
-        table.push("clip_model.visual.proj", &[vision, DEGRADATION_DIM]);
+        self.vision.parameters(self.image_size, self.patch_size, &mut table);
         table.adapter("image_adapter");
+        table.parameters
+    }
+
+    /// The parameters from a text to d_T.
+    pub fn text_parameters(&self) -> Vec<Parameter> {
+        let text = self.text.width;
+        let mut table = Table::default();
         table.push("clip_model.token_embedding.weight", &[self.vocabulary, text]);
         table.push("clip_model.positional_embedding", &[self.context, text]);
         table.tower("clip_model.transformer", &self.text);
@@ -104,23 +117,42 @@ impl ClipConfig {
     }
 }
 
+impl TowerConfig {
+    /// `name` stands for the tower in messages.
+    pub(super) fn validate(&self, name: &str) -> Result<()> {
+        let Self { width, layers, heads, mlp_hidden } = *self;
+        if !(1..=4096).contains(&width) || !(1..=64).contains(&layers) || !(1..=16_384).contains(&mlp_hidden)
+        {
+            return Err(Error::Config(format!(
+                "{name} tower of width {width}, {layers} layers, MLP {mlp_hidden}"
+            )));
+        }
+        if heads == 0 || !width.is_multiple_of(heads) {
+            return Err(Error::Config(format!(
+                "{heads} heads do not divide the {name} tower's width {width}"
+            )));
+        }
+        Ok(())
+    }
+}
+
 #[derive(Default)]
-struct Table {
+pub(super) struct Table {
     parameters: Vec<Parameter>,
 }
 
 impl Table {
-    fn push(&mut self, name: &str, shape: &[usize]) {
+    pub(super) fn push(&mut self, name: &str, shape: &[usize]) {
         self.parameters.push(Parameter { name: name.into(), shape: shape.to_vec(), used: true });
     }
 
     /// A weight of that shape and a bias along its first extent.
-    fn affine(&mut self, name: &str, shape: &[usize]) {
+    pub(super) fn affine(&mut self, name: &str, shape: &[usize]) {
         self.push(&format!("{name}.weight"), shape);
         self.push(&format!("{name}.bias"), &shape[..1]);
     }
 
-    fn tower(&mut self, name: &str, config: &TowerConfig) {
+    pub(super) fn tower(&mut self, name: &str, config: &TowerConfig) {
         let width = config.width;
         for layer in 0..config.layers {
             let block = format!("{name}.resblocks.{layer}");

@@ -9,6 +9,9 @@ pub const DEGRADATION_DIM: usize = 512;
 /// Heads of both attentions of a D-GDM (fixed in the reference, `net/Final.py`).
 pub const DGDM_HEADS: usize = 2;
 
+/// The prompts of our own head: the paper's seven and "a clear photo".
+const OUR_PROMPTS: usize = 8;
+
 /// Hyper-parameters of a VLU-Net restorer.
 ///
 /// The names are those of the reference code, so that its `config.json` reads as it is.
@@ -82,7 +85,14 @@ impl VluNetConfig {
 
     /// For a Jetson or a desktop: 6.9 M parameters, 114 kMAC per pixel.
     pub fn small() -> Self {
-        Self { dim: 24, num_blocks: [2, 3, 3, 4], num_refinement_blocks: 2, stem: 2, ..Self::full() }
+        Self {
+            dim: 24,
+            num_blocks: [2, 3, 3, 4],
+            num_refinement_blocks: 2,
+            de_dim: OUR_PROMPTS,
+            stem: 2,
+            ..Self::full()
+        }
     }
 
     /// For a Raspberry Pi 5: 1.6 M parameters, 20 kMAC per pixel.
@@ -92,6 +102,7 @@ impl VluNetConfig {
             num_blocks: [1, 1, 1, 1],
             num_refinement_blocks: 1,
             ffn_expansion_factor: 2.667,
+            de_dim: OUR_PROMPTS,
             stem: 2,
             ..Self::full()
         }

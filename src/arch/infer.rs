@@ -3,6 +3,7 @@
 use super::clip::{ClipConfig, TowerConfig};
 use super::config::VluNetConfig;
 use super::parameters::check_parameters;
+use super::vision::{ConvTowerConfig, VisionConfig};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -11,6 +12,9 @@ pub type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// Factors in use, tried first: the paper's, and the one that gives nano even widths.
 const USUAL_FFN_FACTORS: [f64; 4] = [2.66, 2.667, 2.0, 4.0];
+
+/// A conv tower has no positions to tell the size of its input by; ours are CLIP's.
+const CONV_TOWER_IMAGE_SIZE: usize = 224;
 
 impl VluNetConfig {
     /// The configuration of the restorer whose tensors have these names and shapes.
@@ -72,18 +76,15 @@ impl ClipConfig {
     /// As [`VluNetConfig::infer`].
     pub fn infer(shapes: &Shapes) -> Result<Self> {
         let conv = shape(shapes, "clip_model.visual.conv1.weight", 4)?;
-        let positions = shape(shapes, "clip_model.visual.positional_embedding", 2)?[0];
-        let grid = (positions.saturating_sub(1) as f64).sqrt().round() as usize;
-        if grid == 0 || Some(positions) != grid.checked_mul(grid).map(|cells| cells + 1) {
-            return Err(Error::Weights(format!(
-                "{positions} image positions are not a square grid and a class token"
-            )));
-        }
+        let (image_size, vision) = match count(shapes, "clip_model.visual.stages.") {
+            0 => vit(shapes, conv)?,
+            _ => (CONV_TOWER_IMAGE_SIZE, conv_tower(shapes)?),
+        };
         let tokens = shape(shapes, "clip_model.token_embedding.weight", 2)?;
         let config = Self {
-            image_size: grid.saturating_mul(conv[2]),
+            image_size,
             patch_size: conv[2],
-            vision: tower(shapes, "clip_model.visual.transformer.resblocks.", conv[0])?,
+            vision,
             text: tower(shapes, "clip_model.transformer.resblocks.", tokens[1])?,
             vocabulary: tokens[0],
             context: shape(shapes, "clip_model.positional_embedding", 2)?[0],
@@ -92,6 +93,32 @@ impl ClipConfig {
         check_parameters(&config.parameters(), shapes)?;
         Ok(config)
     }
+}
+
+/// The side of the input picture, and the tower, of a ViT with that patch embedding.
+fn vit(shapes: &Shapes, conv: &[usize]) -> Result<(usize, VisionConfig)> {
+    let positions = shape(shapes, "clip_model.visual.positional_embedding", 2)?[0];
+    let grid = (positions.saturating_sub(1) as f64).sqrt().round() as usize;
+    if grid == 0 || Some(positions) != grid.checked_mul(grid).map(|cells| cells + 1) {
+        return Err(Error::Weights(format!(
+            "{positions} image positions are not a square grid and a class token"
+        )));
+    }
+    let tower = tower(shapes, "clip_model.visual.transformer.resblocks.", conv[0])?;
+    Ok((grid.saturating_mul(conv[2]), VisionConfig::Vit(tower)))
+}
+
+fn conv_tower(shapes: &Shapes) -> Result<VisionConfig> {
+    let (mut channels, mut depths, mut kernel, mut hidden) = ([0; 4], [0; 4], 0, 0);
+    for stage in 0..4 {
+        let blocks = format!("clip_model.visual.stages.{stage}.blocks.");
+        let depthwise = shape(shapes, &format!("{blocks}0.depthwise.weight"), 4)?;
+        (channels[stage], kernel) = (depthwise[0], depthwise[3]);
+        depths[stage] = count(shapes, &blocks);
+        hidden = shape(shapes, &format!("{blocks}0.fc1.weight"), 2)?[0];
+    }
+    let expansion = hidden / channels[3].max(1);
+    Ok(VisionConfig::Conv(ConvTowerConfig { channels, depths, kernel, expansion }))
 }
 
 fn tower(shapes: &Shapes, blocks: &str, width: usize) -> Result<TowerConfig> {
@@ -130,9 +157,10 @@ mod tests {
             let shapes = config.parameters().into_iter().map(|p| (p.name, p.shape)).collect();
             assert_eq!(VluNetConfig::infer(&shapes).unwrap(), config, "{name}");
         }
-        let clip = ClipConfig::vit_b_32();
-        let shapes = clip.parameters().into_iter().map(|p| (p.name, p.shape)).collect();
-        assert_eq!(ClipConfig::infer(&shapes).unwrap(), clip);
+        for clip in [ClipConfig::vit_b_32(), ClipConfig::small()] {
+            let shapes = clip.parameters().into_iter().map(|p| (p.name, p.shape)).collect();
+            assert_eq!(ClipConfig::infer(&shapes).unwrap(), clip);
+        }
     }
 
     #[test]

@@ -16,9 +16,11 @@ mod config;
 mod cost;
 mod infer;
 mod parameters;
+mod vision;
 
 pub use clip::{ClipConfig, TowerConfig};
 pub use config::{DEGRADATION_DIM, DGDM_HEADS, Level, VluNetConfig};
 pub use cost::{Cost, StageCost};
 pub use infer::Shapes;
 pub use parameters::{Parameter, check_parameters};
+pub use vision::{ConvTowerConfig, VisionConfig};

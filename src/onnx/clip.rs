@@ -4,7 +4,7 @@
 use super::graph::{Attribute, Dim, Value};
 use super::layers::Net;
 use crate::Result;
-use crate::arch::{ClipConfig, DEGRADATION_DIM, TowerConfig};
+use crate::arch::{ClipConfig, DEGRADATION_DIM, TowerConfig, VisionConfig};
 use crate::weights::Weights;
 use ndarray::ArrayD;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -20,28 +20,17 @@ pub fn image_tower(config: &ClipConfig, weights: &Weights) -> Result<Vec<u8>> {
     let side = Dim::Fixed(config.image_size);
     let image = net.graph.input("image", DataType::Float, &[Dim::Fixed(1), Dim::Fixed(3), side, side]);
 
-    let width = config.vision.width as i64;
-    let patch = config.patch_size as i64;
-    let kernel = net.weight("clip_model.visual.conv1.weight")?;
-    let patches = net.graph.node(
-        "Conv",
-        "visual.conv1",
-        &[&image, &kernel],
-        &[("kernel_shape", Attribute::Ints(&[patch, patch])), ("strides", Attribute::Ints(&[patch, patch]))],
-    );
-    let patches = net.reshape("visual.patches.rows", &patches, &[1, width, -1]);
-    let patches = net.transpose("visual.patches", &patches, &[0, 2, 1]);
-    let class = reshaped(net.tensor("clip_model.visual.class_embedding")?, &[1, 1, config.vision.width])?;
-    let class = net.graph.floats("clip_model.visual.class_embedding", &class);
-    let tokens = net.concat("visual.tokens", &[&class, &patches], 1);
-    let positions = net.weight("clip_model.visual.positional_embedding")?;
-    let x = net.add("visual.positioned", &tokens, &positions);
-    let x = net.layer_norm("clip_model.visual.ln_pre", &x)?;
-    let x = net.tower("clip_model.visual.transformer", &config.vision, x, None)?;
-
-    let (from, to) = (net.graph.ints("zero", &[0]), net.graph.ints("one_token", &[1]));
-    let token_axis = net.graph.ints("token_axis", &[1]);
-    let x = net.graph.node("Slice", "visual.class_token", &[&x, &from, &to, &token_axis], &[]);
+    let weight = "clip_model.visual.conv1.weight";
+    let x = match &config.vision {
+        VisionConfig::Vit(tower) => {
+            let patches = net.patches(weight, None, &image)?;
+            net.class_token(tower, &patches)?
+        }
+        VisionConfig::Conv(tower) => {
+            let patches = net.patches(weight, Some("clip_model.visual.conv1.bias"), &image)?;
+            net.statistics(tower, &patches)?
+        }
+    };
     let x = net.layer_norm("clip_model.visual.ln_post", &x)?;
     let projection = net.weight("clip_model.visual.proj")?;
     let x = net.matmul("visual.projected", &x, &projection);
@@ -94,6 +83,22 @@ pub fn text_tower(config: &ClipConfig, weights: &Weights) -> Result<Vec<u8>> {
 }
 
 impl Net<'_> {
+    /// The ViT's class token `[1, 1, width]`, from patches `[1, width, G, G]`.
+    fn class_token(&mut self, config: &TowerConfig, patches: &Value) -> Result<Value> {
+        let patches = self.reshape("visual.patches.rows", patches, &[1, config.width as i64, -1]);
+        let patches = self.transpose("visual.patches", &patches, &[0, 2, 1]);
+        let class = reshaped(self.tensor("clip_model.visual.class_embedding")?, &[1, 1, config.width])?;
+        let class = self.graph.floats("clip_model.visual.class_embedding", &class);
+        let tokens = self.concat("visual.tokens", &[&class, &patches], 1);
+        let positions = self.weight("clip_model.visual.positional_embedding")?;
+        let x = self.add("visual.positioned", &tokens, &positions);
+        let x = self.layer_norm("clip_model.visual.ln_pre", &x)?;
+        let x = self.tower("clip_model.visual.transformer", config, x, None)?;
+        let (from, to) = (self.graph.ints("zero", &[0]), self.graph.ints("one_token", &[1]));
+        let token_axis = self.graph.ints("token_axis", &[1]);
+        Ok(self.graph.node("Slice", "visual.class_token", &[&x, &from, &to, &token_axis], &[]))
+    }
+
     /// Transformer blocks on `[1, tokens, width]`: x ← x + MHA(LN(x)), x ← x + MLP(LN(x)).
     fn tower(
         &mut self,
@@ -173,7 +178,7 @@ impl Net<'_> {
         Ok(x)
     }
 
-    fn affine(&mut self, layer: &str, x: &Value) -> Result<Value> {
+    pub(super) fn affine(&mut self, layer: &str, x: &Value) -> Result<Value> {
         self.linear(layer, &format!("{layer}.weight"), &format!("{layer}.bias"), x)
     }
 

@@ -21,6 +21,7 @@
 
 mod blocks;
 mod clip;
+mod conv_tower;
 mod graph;
 mod layers;
 mod restorer;

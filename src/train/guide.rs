@@ -12,6 +12,7 @@ use std::path::Path;
 
 /// The vectors of the prompts, and the image tower where there is one.
 pub struct Guide {
+    prompts: Vec<String>,
     texts: BTreeMap<String, Vec<f32>>,
     detector: Option<Detector>,
 }
@@ -63,8 +64,9 @@ impl Guide {
 
     /// From prompts and their vectors `[N, 512]`.
     pub fn new(prompts: Vec<String>, vectors: &Array2<f32>, detector: Option<Detector>) -> Self {
-        let texts = prompts.into_iter().zip(vectors.outer_iter().map(|row| row.to_vec())).collect();
-        Self { texts, detector }
+        let rows = vectors.outer_iter().map(|row| row.to_vec());
+        let texts = prompts.iter().cloned().zip(rows).collect();
+        Self { prompts, texts, detector }
     }
 
     /// The vectors of a picture.
@@ -82,6 +84,11 @@ impl Guide {
             None => None,
         };
         Ok(Vectors { text, image })
+    }
+
+    /// d_T of all prompts, in the head's order.
+    pub fn texts(&self) -> Vec<Vec<f32>> {
+        self.prompts.iter().filter_map(|prompt| self.texts.get(prompt).cloned()).collect()
     }
 
     /// d_T of a prompt.

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct Loss {
     /// Of the mean absolute error, the paper's loss.
     pub l1: f32,
+    /// Of the mean over pictures of the logarithm of their absolute errors: what PSNR measures.
+    /// A picture counts by how much smaller its error gets, not by how large it was, so haze
+    /// and darkness do not drown out noise and rain.
+    pub log_l1: f32,
     /// Of the mean absolute error of the patches' spectra, which weighs texture higher.
     pub frequency: f32,
     /// Of 1 − SSIM over windows of 7×7 pixels.
@@ -17,14 +21,20 @@ pub struct Loss {
 
 impl Default for Loss {
     fn default() -> Self {
-        Self { l1: 1.0, frequency: 0.0, ssim: 0.0 }
+        Self { l1: 1.0, log_l1: 0.0, frequency: 0.0, ssim: 0.0 }
     }
 }
 
 impl Loss {
     /// The loss `[1]` of pictures `[B, 3, H, W]` against their targets, a mean over all.
     pub fn of(&self, restored: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
-        let mut loss = (restored.clone() - target.clone()).abs().mean() * self.l1;
+        let [batch, channels, height, width] = restored.dims();
+        let errors = (restored.clone() - target.clone()).abs();
+        let errors = errors.reshape([batch, channels * height * width]).mean_dim(1);
+        let mut loss = errors.clone().mean() * self.l1;
+        if self.log_l1 > 0.0 {
+            loss = loss + (errors + SMALL_ERROR).log().mean() * self.log_l1;
+        }
         if self.frequency > 0.0 {
             loss = loss + spectral(restored.clone() - target.clone()) * self.frequency;
         }
@@ -34,6 +44,9 @@ impl Loss {
         loss
     }
 }
+
+/// Errors far below this, about one step of 8 bits, are not worth making smaller.
+const SMALL_ERROR: f32 = 4e-3;
 
 /// Mean absolute value of the real and imaginary parts of the pictures' orthonormal Fourier
 /// transform, taken as matrix products along rows and columns.
@@ -88,7 +101,13 @@ fn windows(x: Tensor<4>) -> Tensor<4> {
         let count = length.saturating_sub(WINDOW - 1).max(1);
         let size = WINDOW.min(length);
         let values: Vec<f32> = (0..count * length)
-            .map(|at| if (at / length..at / length + size).contains(&(at % length)) { 1.0 / size as f32 } else { 0.0 })
+            .map(|at| {
+                if (at / length..at / length + size).contains(&(at % length)) {
+                    1.0 / size as f32
+                } else {
+                    0.0
+                }
+            })
             .collect();
         Tensor::<4>::from_data(burn::tensor::TensorData::new(values, [1, 1, count, length]), &device)
     };

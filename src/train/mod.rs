@@ -3,11 +3,13 @@
 pub mod data;
 pub mod devices;
 pub mod guide;
+pub mod head;
 pub mod kernels;
 pub mod loss;
 pub mod network;
 pub mod optimizer;
 pub mod parameters;
+pub mod plot;
 pub mod recipe;
 pub mod replicas;
 pub mod run;

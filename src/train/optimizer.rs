@@ -81,7 +81,11 @@ impl AdamW {
 
 /// Gains, biases, temperatures and step sizes have a meaning by their value: they keep it.
 fn decays(name: &str) -> bool {
-    name.ends_with("weight") && !name.contains("norm") && !name.contains("ln_")
+    // An adapter is a row of layers by number, each linear one followed by its norm.
+    let norm = name.contains("norm")
+        || name.contains("ln_")
+        || ["adapter.1.weight", "adapter.4.weight", "adapter.7.weight"].iter().any(|n| name.ends_with(n));
+    name.ends_with("weight") && !norm && !name.contains("embedding")
 }
 
 /// Temperatures and step sizes are single numbers of about 1 to 10, which steps sized for

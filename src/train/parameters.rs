@@ -26,8 +26,7 @@ impl Parameters {
     pub fn new(table: &[Parameter], device: &Device, mut value: impl FnMut(&Parameter) -> Vec<f32>) -> Self {
         let tensors = table.iter().filter(|parameter| parameter.used).map(|parameter| {
             let values = TensorData::new(value(parameter), [parameter.elements()]);
-            let entry =
-                Entry { shape: parameter.shape.clone(), values: Tensor::from_data(values, device) };
+            let entry = Entry { shape: parameter.shape.clone(), values: Tensor::from_data(values, device) };
             (parameter.name.clone(), entry)
         });
         Self { tensors: tensors.collect() }

@@ -175,7 +175,9 @@ impl Recipe {
                 return fail(format!("a phase ends at {until} of the run; it must be above 0 and at most 1"));
             }
             if !(multiple..=1024).contains(patch) || !patch.is_multiple_of(multiple) {
-                return fail(format!("patches of {patch}; this network takes multiples of {multiple} up to 1024"));
+                return fail(format!(
+                    "patches of {patch}; this network takes multiples of {multiple} up to 1024"
+                ));
             }
             if !(1..=4096).contains(batch) {
                 return fail(format!("a batch of {batch}; it must be in 1..=4096"));
@@ -195,7 +197,12 @@ impl Recipe {
             ("optimizer.betas", self.optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta))),
             ("optimizer.weight_decay", (0.0..=1.0).contains(&self.optimizer.weight_decay)),
             ("optimizer.clip", self.optimizer.clip > 0.0),
-            ("loss", [self.loss.l1, self.loss.frequency, self.loss.ssim].iter().all(|w| (0.0..=100.0).contains(w))),
+            (
+                "loss",
+                [self.loss.l1, self.loss.log_l1, self.loss.frequency, self.loss.ssim]
+                    .iter()
+                    .all(|w| (0.0..=100.0).contains(w)),
+            ),
         ];
         match in_range.into_iter().find(|(_, good)| !good) {
             Some((key, _)) => fail(format!("{key} is out of range")),

@@ -2,7 +2,7 @@
 
 use super::{Degradation, preprocess};
 use crate::backend::{Input, Model, Options, Session};
-use crate::bundle::{Bundle, Dtype, Preprocessing, Prompt, Prompts};
+use crate::bundle::{Bundle, Dtype, Preprocessing, Prompt, Prompts, Task, VlmManifest};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView1, ArrayView3, Axis};
 
@@ -50,9 +50,14 @@ impl Detection {
         self.best().map_or(0.0, |score| score.probability)
     }
 
+    /// The task of the likeliest prompt.
+    pub fn task(&self) -> Task {
+        self.best().map_or(Task::Clear, |score| score.prompt.task)
+    }
+
     /// Whether the likeliest prompt is a clear picture.
     pub fn is_clear(&self) -> bool {
-        self.best().is_some_and(|score| score.prompt.task == crate::bundle::Task::Clear)
+        self.best().is_some_and(|score| score.prompt.task == Task::Clear)
     }
 }
 
@@ -74,14 +79,29 @@ impl Detector {
             bundle: bundle.origin().into(),
             reason: format!("its prompts lack {}", Prompts::TEXT_FEATURES),
         })?;
-        let model = Model::open(&bundle.read(entry)?, &entry.file, options)?;
+        let onnx = bundle.read(entry)?;
+        Self::new(manifest, &onnx, prompts.prompts(), text_features, options)
+    }
+
+    /// A head at hand: its image tower as ONNX, and d_T of each prompt, `[N, 512]`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the tower can't be opened.
+    pub fn new(
+        manifest: &VlmManifest,
+        onnx: &[u8],
+        prompts: &[Prompt],
+        text_features: &Array2<f32>,
+        options: &Options,
+    ) -> Result<Self> {
         let side = manifest.config.image_size;
         Ok(Self {
-            session: model.session(&[("image", &[1, 3, side, side])])?,
+            session: Model::open(onnx, "the VLM head", options)?
+                .session(&[("image", &[1, 3, side, side])])?,
             image_size: side,
             preprocessing: manifest.preprocessing.clone(),
             text_features: text_features.clone(),
-            prompts: prompts.prompts().to_vec(),
+            prompts: prompts.to_vec(),
         })
     }
 

@@ -72,8 +72,10 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         Guide::open(&Bundle::find(&args.head)?, recipe.from_image > 0.0)?
     };
-    let minutes = |minutes: f64| Duration::try_from_secs_f64(minutes * 60.0)
-        .map_err(|_| Error::Input(format!("{minutes} minutes is no span of time")));
+    let minutes = |minutes: f64| {
+        Duration::try_from_secs_f64(minutes * 60.0)
+            .map_err(|_| Error::Input(format!("{minutes} minutes is no span of time")))
+    };
     let limits = Limits {
         time: args.minutes.map(minutes).transpose()?,
         checkpoint_every: minutes(args.checkpoint_every)?,

@@ -116,6 +116,25 @@ impl Library {
         Self { sets: sets.into_iter().collect(), left_out: 0 }
     }
 
+    /// Two libraries: the second has every `every`-th picture of each set, to test on, and the
+    /// first all others. Both have at least one picture of each set, if need be the same.
+    pub fn split(&self, every: usize) -> (Self, Self) {
+        let every = every.max(2);
+        let part = |held_out: bool| {
+            Self::of_sets(self.sets.iter().map(|(name, set)| {
+                let every = every.min(set.len());
+                let kept = |at: &usize| every < 2 || (at % every == every - 1) == held_out;
+                let places = (0..set.len()).filter(kept);
+                let set = match set {
+                    Set::Clean(pictures) => Set::Clean(places.map(|at| pictures[at].clone()).collect()),
+                    Set::Pairs(pairs) => Set::Pairs(places.map(|at| pairs[at].clone()).collect()),
+                };
+                (name.clone(), set)
+            }))
+        };
+        (part(false), part(true))
+    }
+
     /// The sets by name.
     pub fn sets(&self) -> impl Iterator<Item = (&str, &Set)> {
         self.sets.iter().map(|(name, set)| (name.as_str(), set))
@@ -132,43 +151,10 @@ impl Library {
         })
     }
 
-    /// Every `every`-th picture or pair of each set, and the others: one part to validate on and
-    /// one to learn from. Of a set of one, both parts have it.
-    pub fn split(self, every: usize) -> (Self, Self) {
-        let every = every.max(2);
-        let (mut held_out, mut rest) = (Self::default(), Self { left_out: self.left_out, ..Self::default() });
-        for (name, set) in self.sets {
-            let (held, others) = match set {
-                Set::Clean(pictures) => {
-                    let (held, others) = halves(pictures, every);
-                    (Set::Clean(held), Set::Clean(others))
-                }
-                Set::Pairs(pairs) => {
-                    let (held, others) = halves(pairs, every);
-                    (Set::Pairs(held), Set::Pairs(others))
-                }
-            };
-            held_out.sets.insert(name.clone(), held);
-            rest.sets.insert(name, others);
-        }
-        (held_out, rest)
-    }
-
     /// How many pictures or pairs were left out.
     pub fn left_out(&self) -> usize {
         self.left_out
     }
-}
-
-fn halves<T: Clone>(items: Vec<T>, every: usize) -> (Vec<T>, Vec<T>) {
-    if items.len() < 2 {
-        return (items.clone(), items);
-    }
-    let every = every.min(items.len());
-    let (held, others): (Vec<_>, Vec<_>) =
-        items.into_iter().enumerate().partition(|(index, _)| index % every == every / 2);
-    let without_index = |items: Vec<(usize, T)>| items.into_iter().map(|(_, item)| item).collect();
-    (without_index(held), without_index(others))
 }
 
 /// What can be had from the files, made in parallel, in their order.

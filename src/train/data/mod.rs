@@ -11,7 +11,7 @@ mod library;
 mod loader;
 mod mix;
 mod round;
-mod seeds;
+pub(in crate::train) mod seeds;
 mod shard;
 #[cfg(test)]
 mod tests;

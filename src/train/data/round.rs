@@ -28,6 +28,10 @@ pub struct Sample {
     pub set: String,
     /// How bad it is, 0 to 1.
     pub severity: f32,
+    /// For noise that was drawn, its standard deviation in 8-bit units.
+    pub sigma: Option<f32>,
+    /// What came on top, mildly.
+    pub second: Option<Kind>,
 }
 
 /// Longest side that is degraded: of a larger clean picture a random part is taken, which keeps
@@ -117,6 +121,8 @@ impl Rounds {
             prompt: entry.prompt(sigma).to_owned(),
             set: entry.set.clone(),
             severity,
+            sigma,
+            second: None,
         };
         let pictures = match set {
             Set::Pairs(pairs) => {
@@ -132,13 +138,12 @@ impl Rounds {
             return Ok(of(clean.clone(), clean, 0.0, None));
         };
         let mixed = !entry.mixed_with.is_empty() && rng.random::<f32>() < entry.mixed_chance;
-        let drawn = if mixed {
-            let second = entry.mixed_with[rng.random_range(0..entry.mixed_with.len())];
-            degrade.draw_with(&Degrade::mild(second), &clean, rng.random())
-        } else {
-            degrade.draw(&clean, rng.random())
+        let second = mixed.then(|| entry.mixed_with[rng.random_range(0..entry.mixed_with.len())]);
+        let drawn = match second {
+            Some(second) => degrade.draw_with(&Degrade::mild(second), &clean, rng.random()),
+            None => degrade.draw(&clean, rng.random()),
         };
-        Ok(of(Arc::new(drawn.picture), clean, drawn.severity, drawn.sigma))
+        Ok(Sample { second, ..of(Arc::new(drawn.picture), clean, drawn.severity, drawn.sigma) })
     }
 
     /// The picture of an entry's `turn`: a new random order each time all have had theirs.

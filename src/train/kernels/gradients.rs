@@ -112,12 +112,7 @@ impl<B: Kernels> Backward<B, 1> for Neighbours {
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, flipped: bool) -> FloatTensor<Self> {
         assert!(!flipped, "only gradients use flipped kernels, and those have no gradient");
-        differentiable!(
-            Depthwise,
-            [x, weight],
-            B::depthwise(x, weight, false),
-            (x.clone(), weight.clone())
-        )
+        differentiable!(Depthwise, [x, weight], B::depthwise(x, weight, false), (x.clone(), weight.clone()))
     }
 
     fn channel_norm(
@@ -144,12 +139,7 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         temperature: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let saved = [&q, &k, &v, &temperature].map(|tensor| tensor.primitive().clone());
-        differentiable!(
-            Attention,
-            [q, k, v, temperature],
-            B::channel_attention(q, k, v, temperature),
-            saved
-        )
+        differentiable!(Attention, [q, k, v, temperature], B::channel_attention(q, k, v, temperature), saved)
     }
 
     fn neighbours(x: FloatTensor<Self>) -> FloatTensor<Self> {

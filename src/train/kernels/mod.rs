@@ -13,10 +13,10 @@ mod gradients;
 mod neighbours;
 mod norm;
 
+use attention::Heads;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Tensor, TensorData};
-use attention::Heads;
 use depthwise::Planes;
 
 /// Runs a loop compiled for the widest vectors that this processor has.
@@ -37,10 +37,7 @@ pub trait Kernels: Backend {
     }
 
     /// The gradient of [`Self::depthwise`] with respect to its weight.
-    fn depthwise_weight_gradient(
-        x: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
+    fn depthwise_weight_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
         composed::depthwise_weight_gradient::<Self>(x, gradient)
     }
 
@@ -138,10 +135,7 @@ impl Kernels for Flex {
         tensor(depthwise::convolve(x, weight, size, flipped), &shape)
     }
 
-    fn depthwise_weight_gradient(
-        x: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
+    fn depthwise_weight_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
         let size = planes(&x);
         numbers!(x, gradient);
         tensor(depthwise::weight_gradient(x, gradient, size), &[size.channels, 1, 3, 3])

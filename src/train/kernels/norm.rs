@@ -88,9 +88,8 @@ pub(super) fn gradients(
                         let (x, gradient) = (&x[span.clone()], &gradient[span.clone()]);
                         // Holds the normalised input until the second pass.
                         let normed = &mut of_x[span];
-                        for (normed, (x, (mean, scale))) in normed
-                            .iter_mut()
-                            .zip(x.iter().zip(statistics.mean.iter().zip(&statistics.scale)))
+                        for (normed, (x, (mean, scale))) in
+                            normed.iter_mut().zip(x.iter().zip(statistics.mean.iter().zip(&statistics.scale)))
                         {
                             *normed = (x - mean) * scale;
                         }

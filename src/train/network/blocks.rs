@@ -22,7 +22,11 @@ fn cross_attention(p: &Scope<'_>, x: Tensor<4>, prompt: Tensor<4>) -> Tensor<4> 
 }
 
 /// `N` feature maps, each a 1×1 and a depthwise convolution by its own part of the weights.
-fn projected<const N: usize>(x: Tensor<4>, pointwise_weight: Tensor<4>, depthwise: Tensor<4>) -> [Tensor<4>; N] {
+fn projected<const N: usize>(
+    x: Tensor<4>,
+    pointwise_weight: Tensor<4>,
+    depthwise: Tensor<4>,
+) -> [Tensor<4>; N] {
     let channels = pointwise_weight.dims()[0] / N;
     std::array::from_fn(|part| {
         let cut = |weight: &Tensor<4>| weight.clone().narrow(0, part * channels, channels);

@@ -20,18 +20,24 @@ pub fn convolution(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
 pub fn pixel_unshuffle(x: Tensor<4>, scale: usize) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     let (height, width) = (height / scale, width / scale);
-    x.reshape([batch, channels, height, scale, width, scale])
-        .permute([0, 1, 3, 5, 2, 4])
-        .reshape([batch, channels * scale * scale, height, width])
+    x.reshape([batch, channels, height, scale, width, scale]).permute([0, 1, 3, 5, 2, 4]).reshape([
+        batch,
+        channels * scale * scale,
+        height,
+        width,
+    ])
 }
 
 /// The inverse of [`pixel_unshuffle`].
 pub fn pixel_shuffle(x: Tensor<4>, scale: usize) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     let channels = channels / (scale * scale);
-    x.reshape([batch, channels, scale, scale, height, width])
-        .permute([0, 1, 4, 2, 5, 3])
-        .reshape([batch, channels, height * scale, width * scale])
+    x.reshape([batch, channels, scale, scale, height, width]).permute([0, 1, 4, 2, 5, 3]).reshape([
+        batch,
+        channels,
+        height * scale,
+        width * scale,
+    ])
 }
 
 /// `x` `[B, C, H, W]` resized bilinearly: half-pixel centres, no antialias. Two matrix

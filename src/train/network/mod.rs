@@ -2,8 +2,9 @@
 
 mod blocks;
 mod initial;
-mod layers;
+pub(in crate::train) mod layers;
 mod vlu_net;
 
 pub use initial::initial;
+pub use layers::resize_bilinear;
 pub use vlu_net::VluNet;

@@ -1,9 +1,9 @@
 //! The training loop.
 
+use super::RunFolder;
 use super::checkpoint::State;
 use super::journal::{Event, Journal};
 use super::validation::Validation;
-use super::RunFolder;
 use crate::arch::DEGRADATION_DIM;
 use crate::train::data::{Batch, Library, Loader, Ready, Rounds, cut};
 use crate::train::guide::{Guide, Vectors};
@@ -98,10 +98,11 @@ impl Fit {
             }
             std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;
             crate::atomic_file::write_bytes(&folder.recipe(), text.as_bytes())?;
-            State::new(initial(&config, recipe.seed, device), hash, String::new())
+            State::new(initial(&config, &guide.texts(), recipe.seed, device), hash, String::new())
         };
-        let (held_out, library) = library.split(recipe.rounds.held_out);
-        let held_out = Rounds::new(Arc::new(held_out), recipe.data.clone(), VALIDATION_PICTURES, !recipe.seed)?;
+        let (library, held_out) = library.split(recipe.rounds.held_out);
+        let held_out =
+            Rounds::new(Arc::new(held_out), recipe.data.clone(), VALIDATION_PICTURES, !recipe.seed)?;
         let validation = Validation::new(&held_out.round(0)?, &mut guide, config.multiple())?;
         let rounds =
             Rounds::new(Arc::new(library), recipe.data.clone(), recipe.rounds.pictures, recipe.seed)?;
@@ -172,7 +173,8 @@ impl Fit {
             }
             if count.is_multiple_of(recipe.rounds.validate) || count == recipe.steps {
                 let psnr = validation.score(&network, &state.average, &limits.devices[0])?;
-                let gain = psnr.values().map(|[before, after]| after - before).sum::<f64>() / psnr.len() as f64;
+                let gain =
+                    psnr.values().map(|[before, after]| after - before).sum::<f64>() / psnr.len() as f64;
                 journal.write(&Event::Validation { step: count, psnr, gain })?;
                 recent.start = Instant::now();
             }
@@ -236,7 +238,10 @@ fn gradients(
 fn diverged(folder: &RunFolder, step: u64, loss: f32) -> Error {
     let checkpoint = folder.checkpoint();
     let rest = if checkpoint.exists() {
-        format!("the last good checkpoint is {}; resume it with a lower rate in a new recipe", checkpoint.display())
+        format!(
+            "the last good checkpoint is {}; resume it with a lower rate in a new recipe",
+            checkpoint.display()
+        )
     } else {
         "there is no checkpoint yet; lower rate.peak".into()
     };

@@ -62,10 +62,9 @@ impl Journal {
         }
         crate::atomic_file::write_bytes(path, &kept)?;
         let file = File::options().append(true).open(path).map_err(Error::io("write", path))?;
-        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(steps) } else { ProgressBar::hidden() };
-        if let Ok(style) =
-            ProgressStyle::with_template("{wide_bar} {pos}/{len} steps, {eta} left{msg}")
-        {
+        let bar =
+            if std::io::stderr().is_terminal() { ProgressBar::new(steps) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} steps, {eta} left{msg}") {
             bar.set_style(style);
         }
         bar.set_position(step);

@@ -68,7 +68,9 @@ impl Validation {
             let restored = restored.map_err(|e| Error::Train(format!("validation: {e:?}")))?;
             for (index, task) in self.tasks[from..to].iter().enumerate() {
                 let planes = |values: &[f32], at: usize| -> Planes {
-                    Planes::from_shape_fn((3, side, side), |(c, y, x)| values[at * size + (c * side + y) * side + x])
+                    Planes::from_shape_fn((3, side, side), |(c, y, x)| {
+                        values[at * size + (c * side + y) * side + x]
+                    })
                 };
                 let target = planes(&self.batch.target, from + index);
                 let score = |picture: Planes| psnr(picture.view(), target.view()).min(EQUAL);

@@ -1,0 +1,98 @@
+//! A trained head, ready for a bundle.
+
+use super::prompts::canonical;
+use super::run::HeadFolder;
+use super::state::PARTS;
+use crate::arch::ClipConfig;
+use crate::backend::Options;
+use crate::bundle::{Builder, Preprocessing, Prompt, VlmManifest};
+use crate::onnx;
+use crate::vlm::Detector;
+use crate::weights::{Weights, read_safetensors};
+use crate::{Error, Result};
+use ndarray::Array2;
+
+/// What a bundle needs of a trained head.
+///
+/// ```no_run
+/// use vlunet::train::head::{Head, HeadFolder};
+///
+/// let head = Head::open(&HeadFolder::new("runs/head"))?;
+/// let mut detector = head.detector(&Default::default())?;
+/// # Ok::<(), vlunet::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Its towers, and how a picture becomes their input.
+    pub manifest: VlmManifest,
+    /// The image tower with its adapter.
+    pub onnx: Vec<u8>,
+    /// The prompts that it tells apart.
+    pub prompts: Vec<Prompt>,
+    /// d_T of each, `[N, 512]`: what the restorer is trained on, beside d_I.
+    pub text_features: Array2<f32>,
+    /// Steps that the image side was trained for.
+    pub steps: u64,
+}
+
+/// More than the tensors of any head that is trained here.
+const MAX_BYTES: u64 = 4 << 30;
+
+impl Head {
+    /// The head of a run, with the averaged weights of its image side.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where a file is missing, [`Error::Weights`] where it holds something else.
+    pub fn open(folder: &HeadFolder) -> Result<Self> {
+        let (text, _) = read_safetensors(&folder.text(), MAX_BYTES)?;
+        let (state, metadata) = read_safetensors(&folder.state(), MAX_BYTES)?;
+        let prefix = format!("{}/", PARTS[1]);
+        let mut image = Weights::default();
+        for (name, tensor) in state.iter() {
+            if let Some(name) = name.strip_prefix(&prefix) {
+                image.insert(name, tensor.clone());
+            }
+        }
+        let shapes = image.iter().chain(text.iter());
+        let config = ClipConfig::infer(
+            &shapes.map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec())).collect(),
+        )?;
+        let steps = metadata.get("step").and_then(|step| step.parse().ok()).unwrap_or(0);
+        Self::new(config, &image, folder.read_text_features()?, steps)
+    }
+
+    /// A head of these weights of its image side.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] where a tensor is missing, or there is not one row per prompt.
+    pub fn new(config: ClipConfig, image: &Weights, text_features: Array2<f32>, steps: u64) -> Result<Self> {
+        let prompts = canonical();
+        if text_features.nrows() != prompts.len() {
+            return Err(Error::Weights(format!(
+                "{} rows of text features for {} prompts",
+                text_features.nrows(),
+                prompts.len()
+            )));
+        }
+        image.check_finite()?;
+        let onnx = onnx::image_tower(&config, image)?;
+        let manifest = VlmManifest { config, preprocessing: Preprocessing::clip() };
+        Ok(Self { manifest, onnx, prompts, text_features, steps })
+    }
+
+    /// The head at work.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the image tower can't be opened.
+    pub fn detector(&self, options: &Options) -> Result<Detector> {
+        Detector::new(&self.manifest, &self.onnx, &self.prompts, &self.text_features, options)
+    }
+
+    /// Puts the head into a bundle in the making. A task named by a user is steered by its d_T.
+    pub fn add_to(self, bundle: &mut Builder) {
+        bundle.vlm = Some((self.manifest, self.onnx));
+        bundle.prompts = self.prompts;
+        bundle.text_features = Some(self.text_features);
+        bundle.degradations = None;
+    }
+}

@@ -1,0 +1,197 @@
+//! The second phase of a head's training: pictures, so that d_I lies at d_T.
+
+use super::conv_tower::image_vector;
+use super::prompts::{Mixture, PROMPTS};
+use super::recipe::HeadRecipe;
+use super::state::State;
+use super::views::{View, Views};
+use crate::arch::{ClipConfig, ConvTowerConfig, DEGRADATION_DIM, VisionConfig};
+use crate::bundle::Preprocessing;
+use crate::train::data::seeds::derived;
+use crate::train::data::{Library, Rounds};
+use crate::train::optimizer::AdamW;
+use crate::train::parameters::Parameters;
+use crate::{Error, Result};
+use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::Array2;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+
+/// Products are divided by this in the cross entropy: a picture that is certain already goes
+/// on teaching a little.
+const TEMPERATURE: f32 = 2.0;
+
+/// The image side of a head in training.
+pub struct ImagePhase {
+    recipe: HeadRecipe,
+    tower: ConvTowerConfig,
+    side: usize,
+    views: Views,
+    text_features: Tensor<2>,
+    optimizer: AdamW,
+    device: Device,
+    /// The round at hand.
+    round: Option<(u64, Vec<View>)>,
+}
+
+/// What a step has shown.
+#[derive(Clone, Copy, Debug)]
+pub struct StepReport {
+    /// Cross entropy and pull together.
+    pub loss: f32,
+    /// Length of the gradient before it was clipped.
+    pub gradient: f32,
+    /// Learning rate.
+    pub rate: f32,
+}
+
+impl ImagePhase {
+    /// A phase that trains a head of that configuration towards `text_features` `[8, 512]`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a head with a ViT, which is not trained from nothing;
+    /// [`Error::Input`] where the recipe does not fit the library.
+    pub fn new(
+        config: &ClipConfig,
+        recipe: HeadRecipe,
+        library: Arc<Library>,
+        text_features: &Array2<f32>,
+        device: &Device,
+    ) -> Result<Self> {
+        let VisionConfig::Conv(tower) = &config.vision else {
+            return Err(Error::Config("only a conv tower is trained from nothing".into()));
+        };
+        if text_features.dim() != (PROMPTS, DEGRADATION_DIM) {
+            return Err(Error::Weights(format!(
+                "text features of shape {:?}, not one row of {DEGRADATION_DIM} per prompt",
+                text_features.dim()
+            )));
+        }
+        let rounds = Rounds::new(library, recipe.data.clone(), recipe.samples_per_round, recipe.seed)?;
+        let numbers: Vec<f32> = text_features.iter().copied().collect();
+        Ok(Self {
+            tower: tower.clone(),
+            side: config.image_size,
+            views: Views::new(rounds, config.image_size, recipe.looks, recipe.seed),
+            text_features: Tensor::from_data(TensorData::new(numbers, [PROMPTS, DEGRADATION_DIM]), device),
+            optimizer: AdamW { weight_decay: recipe.weight_decay, ..AdamW::default() },
+            device: device.clone(),
+            recipe,
+            round: None,
+        })
+    }
+
+    /// One step. Which views it takes depends on the number of the step alone, so that a run
+    /// goes on as if it had never stopped.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] where the loss is no longer finite: `state` is then as it was.
+    pub fn step(&mut self, state: &mut State) -> Result<StepReport> {
+        let batch = self.batch(state.step)?;
+        let views = self.round.as_ref().map(|(_, views)| views.as_slice()).unwrap_or_default();
+        let (images, wanted) = self.tensors(batch.iter().map(|&(view, flipped)| (&views[view], flipped)));
+        let tracked = state.parameters.tracked();
+        let vectors = image_vector(&tracked, &self.tower, images.autodiff());
+        let loss = self.loss(vectors, wanted);
+        let value: f32 = loss.clone().into_scalar();
+        if !value.is_finite() {
+            return Err(Error::Weights(format!(
+                "the loss of the image tower is {value} at step {}",
+                state.step
+            )));
+        }
+        let gradients = tracked.gradients(&mut loss.backward());
+        let rate = self.recipe.schedule.rate(state.step, self.recipe.steps);
+        let count = state.step + 1;
+        let length = self.optimizer.step(&mut state.parameters, &mut state.moments, &gradients, rate, count);
+        // Early weights are soon forgotten.
+        let kept = self.recipe.average.min((1.0 + state.step as f32) / (10.0 + state.step as f32));
+        state.average = state
+            .average
+            .map(|name, mean| mean.clone() * kept + state.parameters.values(name).clone() * (1.0 - kept));
+        state.step = count;
+        Ok(StepReport { loss: value, gradient: length.into_scalar(), rate })
+    }
+
+    /// The places in the round at hand of a step's views, and whether each is seen in a mirror.
+    fn batch(&mut self, step: u64) -> Result<Vec<(usize, bool)>> {
+        let recipe = &self.recipe;
+        // About as many as a round has: clear views come on top, hardly degraded ones drop out.
+        let per_use = (recipe.samples_per_round * recipe.looks / recipe.batch) as u64;
+        let per_round = per_use * recipe.uses as u64;
+        let (round, within) = (step / per_round, step % per_round);
+        let (turn, at) = (within / per_use, (within % per_use) as usize);
+        if self.round.as_ref().is_none_or(|(index, _)| *index != round) {
+            // The old one goes before the new one comes: memory holds one.
+            self.round = None;
+            self.round = Some((round, self.views.round(round)?));
+        }
+        let count = self.round.as_ref().map_or(0, |(_, views)| views.len());
+        let mut rng = ChaCha8Rng::seed_from_u64(derived(derived(recipe.seed, round), turn));
+        let mut order: Vec<(usize, bool)> = (0..count).map(|view| (view, rng.random())).collect();
+        order.shuffle(&mut rng);
+        Ok(order.into_iter().cycle().skip(at * recipe.batch).take(recipe.batch).collect())
+    }
+
+    /// Cross entropy between the softmax over prompts and that which the wanted vector would
+    /// have, and the squared distance from it.
+    fn loss(&self, vectors: Tensor<2>, wanted: Tensor<2>) -> Tensor<1> {
+        let wanted = wanted.matmul(self.text_features.clone());
+        let products =
+            |vectors: Tensor<2>| vectors.matmul(self.text_features.clone().transpose()) / TEMPERATURE;
+        let entropy = -(softmax(products(wanted.clone()), 1) * log_softmax(products(vectors.clone()), 1));
+        let lengths = wanted.clone().square().sum_dim(1);
+        let distances = (vectors - wanted).square().sum_dim(1) / lengths;
+        entropy.sum_dim(1).mean() + distances.mean() * self.recipe.pull
+    }
+
+    fn tensors<'a>(&self, views: impl ExactSizeIterator<Item = (&'a View, bool)>) -> (Tensor<4>, Tensor<2>) {
+        let count = views.len();
+        let mut pixels = Vec::with_capacity(count * 3 * self.side * self.side);
+        let mut wanted = Vec::with_capacity(count * PROMPTS);
+        for (view, flipped) in views {
+            normalise(view, self.side, flipped, &mut pixels);
+            wanted.extend(view.wanted);
+        }
+        let pixels = TensorData::new(pixels, [count, 3, self.side, self.side]);
+        let wanted = TensorData::new(wanted, [count, PROMPTS]);
+        (Tensor::from_data(pixels, &self.device), Tensor::from_data(wanted, &self.device))
+    }
+
+    /// The shares of prompts that a head sees in views: softmax(d_I·d_Tᵀ), with what was wanted.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] where the device does not give the numbers back.
+    pub fn look(&self, parameters: &Parameters, views: &[View]) -> Result<Vec<(Mixture, Mixture)>> {
+        let mut seen = Vec::with_capacity(views.len());
+        for views in views.chunks(self.recipe.batch) {
+            let (images, _) = self.tensors(views.iter().map(|view| (view, false)));
+            let vectors = image_vector(parameters, &self.tower, images);
+            let shares = softmax(vectors.matmul(self.text_features.clone().transpose()), 1);
+            let shares = shares.into_data().try_into_vec::<f32>();
+            let shares = shares.map_err(|e| Error::Weights(format!("scores of pictures: {e:?}")))?;
+            let (shares, _) = shares.as_chunks::<PROMPTS>();
+            seen.extend(shares.iter().zip(views).map(|(shares, view)| (*shares, view.wanted)));
+        }
+        Ok(seen)
+    }
+}
+
+/// Appends a view as the tower takes it.
+fn normalise(view: &View, side: usize, flipped: bool, pixels: &mut Vec<f32>) {
+    let Preprocessing { mean, std } = Preprocessing::clip();
+    for (plane, (mean, std)) in view.pixels.chunks_exact(side * side).zip(mean.into_iter().zip(std)) {
+        let table: [f32; 256] = std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std);
+        for row in plane.chunks_exact(side) {
+            let value = |x: &u8| table[usize::from(*x)];
+            if flipped {
+                pixels.extend(row.iter().rev().map(value));
+            } else {
+                pixels.extend(row.iter().map(value));
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Training of the VLM head: first the text side, so that d_T of each prompt is settled, then
+//! the image side, so that a picture's d_I lies at the d_T of what is wrong with it.
+
+mod confusion;
+mod conv_tower;
+mod exam;
+mod export;
+mod image_phase;
+mod init;
+mod layers;
+mod phrases;
+pub mod prompts;
+mod recipe;
+mod run;
+mod state;
+pub mod text;
+mod text_phase;
+mod views;
+
+pub use confusion::Confusion;
+pub use conv_tower::{image_vector, statistics};
+pub use exam::{Exam, ExamSet};
+pub use export::Head;
+pub use image_phase::{ImagePhase, StepReport};
+pub use init::initial;
+pub use phrases::Phrase;
+pub use recipe::HeadRecipe;
+pub use run::{HeadFolder, LogLine, RunOptions, train_images};
+pub use state::State;
+pub use text_phase::{TextOptions, TextOutcome, train_text, vectors};
+pub use views::{View, Views};

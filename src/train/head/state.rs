@@ -1,0 +1,74 @@
+//! All that a run of the image side needs to go on, and its file.
+
+use super::initial;
+use crate::arch::{ClipConfig, Parameter};
+use crate::train::optimizer::Moments;
+use crate::train::parameters::Parameters;
+use crate::weights::{Weights, read_safetensors, to_safetensors};
+use crate::{Error, Result, atomic_file};
+use burn::tensor::Device;
+use std::path::Path;
+
+/// Parameters in training, what the optimizer remembers, and how far the run is.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Steps done.
+    pub step: u64,
+    /// The parameters that are trained.
+    pub parameters: Parameters,
+    /// Their running average, which is what is shipped.
+    pub average: Parameters,
+    /// AdamW's moments.
+    pub moments: Moments,
+}
+
+/// More than the tensors of any head that is trained here.
+const MAX_BYTES: u64 = 4 << 30;
+
+pub(super) const PARTS: [&str; 4] = ["parameters", "average", "mean", "square"];
+
+impl State {
+    /// Before the first step.
+    pub fn new(config: &ClipConfig, seed: u64, device: &Device) -> Self {
+        let parameters = initial(&config.image_parameters(), seed, device);
+        let moments = Moments::new(&parameters);
+        Self { step: 0, average: parameters.clone(), parameters, moments }
+    }
+
+    /// Writes the state, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it can't be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let parts = [&self.parameters, &self.average, &self.moments.mean, &self.moments.square];
+        let mut all = Weights::default();
+        for (part, parameters) in PARTS.into_iter().zip(parts) {
+            for (name, tensor) in parameters.to_weights()?.iter() {
+                all.insert(format!("{part}/{name}"), tensor.clone());
+            }
+        }
+        atomic_file::write_bytes(path, &to_safetensors(&all, Some(("step", &self.step.to_string())))?)
+    }
+
+    /// Reads a state of a head of that configuration.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it can't be read, [`Error::Weights`] where it is of another head.
+    pub fn load(path: &Path, config: &ClipConfig, device: &Device) -> Result<Self> {
+        let (all, metadata) = read_safetensors(path, MAX_BYTES)?;
+        let step = metadata.get("step").and_then(|step| step.parse().ok()).ok_or_else(|| {
+            Error::Weights(format!("{} is no checkpoint of a head in training", path.display()))
+        })?;
+        let table = config.image_parameters();
+        let [parameters, average, mean, square] = PARTS.map(|part| load_part(&all, part, &table, device));
+        let moments = Moments { mean: mean?, square: square? };
+        Ok(Self { step, parameters: parameters?, average: average?, moments })
+    }
+}
+
+fn load_part(all: &Weights, part: &str, table: &[Parameter], device: &Device) -> Result<Parameters> {
+    let own = all.iter().filter_map(|(name, tensor)| {
+        Some((name.strip_prefix(part)?.strip_prefix('/')?.to_owned(), tensor.clone()))
+    });
+    Parameters::from_weights(table, &own.collect(), device)
+}
