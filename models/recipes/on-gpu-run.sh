@@ -3,16 +3,19 @@
 # driver of release 580 or newer, and CUDA's run-time compiler with its headers, as the CUDA
 # toolkit or Python's packages (PyTorch brings them) have them.
 #
-#   run.sh [--minutes 8] [--device cuda] [--out DIR]
+#   run.sh [--minutes 8] [--device cuda] [--out DIR] [--check yes]
+#
+# With --check it compares the GPUs with the CPU first, and times a step (`devices --check`).
 #
 # Leaves in DIR ($OUT, or `out` here): the checkpoint in parts of 15 MB, journal, recipe, log.
 set -euo pipefail
 started=$SECONDS
 here=$(cd "$(dirname "$0")" && pwd)
-minutes=8 device=cuda out=${OUT:-$here/out}
+minutes=8 device=cuda check='' out=${OUT:-$here/out}
 while [ $# -gt 0 ]; do
   case $1 in
     --minutes) minutes=${2:?} ;; --device) device=${2:?} ;; --out) out=${2:?} ;;
+    --check) check=--check ;;
     *) sed -n '2,/^set/{/^#/{s/^# \{0,1\}//;p}}' "$0" >&2; exit 2 ;;
   esac
   shift 2
@@ -89,7 +92,7 @@ fi
 # A call is too short to try every variant of each kernel.
 export CUBECL_AUTOTUNE_LEVEL=${CUBECL_AUTOTUNE_LEVEL:-minimal}
 cd "$here"
-"$work/vlunet-train" devices
+"$work/vlunet-train" devices $check
 left=$((minutes * 60 - (SECONDS - started)))
 code=0
 # An interrupted run saves its state, so the time is kept whatever it was spent on.

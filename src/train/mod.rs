@@ -9,6 +9,7 @@ pub mod loss;
 pub mod network;
 pub mod optimizer;
 pub mod parameters;
+pub mod parity;
 pub mod plot;
 pub mod recipe;
 pub mod replicas;
