@@ -17,17 +17,8 @@ fn main() {
     println!("library read");
     let (config, device) = (ClipConfig::small(), Device::flex());
     let folder = HeadFolder::new(folder);
-    train_images(
-        &config,
-        &recipe,
-        &library,
-        &folder,
-        &RunOptions::default(),
-        &device,
-        || true,
-        |line| {
-            println!("{}", serde_json::to_string(line).unwrap());
-        },
-    )
+    train_images(&config, &recipe, &library, &folder, &RunOptions::default(), &device, || true, |line| {
+        println!("{}", serde_json::to_string(line).unwrap());
+    })
     .unwrap();
 }

@@ -199,9 +199,7 @@ impl Recipe {
             ("optimizer.clip", self.optimizer.clip > 0.0),
             (
                 "loss",
-                [self.loss.l1, self.loss.log_l1, self.loss.frequency, self.loss.ssim]
-                    .iter()
-                    .all(|w| (0.0..=100.0).contains(w)),
+                [self.loss.l1, self.loss.log_l1, self.loss.frequency, self.loss.ssim].iter().all(|w| (0.0..=100.0).contains(w)),
             ),
         ];
         match in_range.into_iter().find(|(_, good)| !good) {

@@ -183,8 +183,7 @@ fn confusion(phase: &ImagePhase, state: &State, views: &[View]) -> Result<Confus
 }
 
 fn append(path: &Path, line: &LogLine) -> Result<()> {
-    let mut text =
-        serde_json::to_string(line).map_err(|e| Error::Input(format!("a line of the log: {e}")))?;
+    let mut text = serde_json::to_string(line).map_err(|e| Error::Input(format!("a line of the log: {e}")))?;
     text.push('\n');
     let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::io("write", path))

@@ -92,13 +92,7 @@ impl Views {
         resize_bicubic(from_rgb8(part).view(), self.side, self.side)
     }
 
-    fn view(
-        &self,
-        part: RgbImage,
-        exposure: &Exposure,
-        wanted: Mixture,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<View> {
+    fn view(&self, part: RgbImage, exposure: &Exposure, wanted: Mixture, rng: &mut ChaCha8Rng) -> Result<View> {
         let mut part = exposure.changed(part, rng);
         // Files say nothing of what their pictures show.
         if rng.random::<f32>() < 0.4 {
