@@ -89,6 +89,7 @@ pub fn import(checkpoint: &Path, options: &ImportOptions) -> Result<Builder> {
         text_features: head.text_features,
         degradations: head.degradations,
         golden: Some(golden),
+        card: None,
     })
 }
 
@@ -148,7 +149,7 @@ fn learned_degradations(file: &Path) -> Result<Head> {
 }
 
 /// What the restorer makes of a frame of the synthetic road.
-fn golden_frame(model: &Model, degradation: &Degradation) -> Result<Golden> {
+pub(crate) fn golden_frame(model: &Model, degradation: &Degradation) -> Result<Golden> {
     let (width, height) = GOLDEN_SIZE;
     let config = SyntheticConfig { weather: Weather::Noise, width, height, ..SyntheticConfig::default() };
     let frame = SyntheticSource::new(config)?.next_frame();

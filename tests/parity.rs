@@ -75,3 +75,15 @@ fn the_same_weights_give_the_same_bytes() {
     };
     assert_eq!(build(), build());
 }
+
+#[test]
+fn a_graph_gives_back_the_weights_it_was_made_of() {
+    let Some(path) = golden("vlunet.safetensors") else { return };
+    let (config, weights) = read_restorer(&Checkpoint::open(&path).unwrap()).unwrap();
+    let onnx = onnx::restorer(&config, &weights, Size::Symbolic).unwrap();
+    assert_eq!(onnx::restorer_weights(&config, &onnx).unwrap(), weights);
+
+    let larger = VluNetConfig { de_dim: config.de_dim + 1, ..config.clone() };
+    let message = onnx::restorer_weights(&larger, &onnx).unwrap_err().to_string();
+    assert!(message.contains("gradient_descent"), "{message}");
+}

@@ -181,6 +181,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn both_kinds_of_image_tower_survive_a_manifest_and_a_third_kind_is_refused() {
+        // As manifests had it before there was another kind.
+        let text = "image_size = 224\npatch_size = 32\nvocabulary = 49408\ncontext = 77\n\
+                    [vision]\nwidth = 768\nlayers = 12\nheads = 12\nmlp_hidden = 3072\n\
+                    [text]\nwidth = 512\nlayers = 12\nheads = 8\nmlp_hidden = 2048\n";
+        assert_eq!(toml::from_str::<ClipConfig>(text).unwrap(), ClipConfig::vit_b_32());
+        for config in [ClipConfig::vit_b_32(), ClipConfig::small()] {
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(toml::from_str::<ClipConfig>(&text).unwrap(), config);
+        }
+        let error = toml::from_str::<ClipConfig>(&text.replace("heads = 12", "necks = 12")).unwrap_err();
+        assert!(error.to_string().contains("a conv tower"), "{error}");
+    }
+
+    #[test]
     fn vit_b_32_has_the_published_number_of_parameters() {
         let clip: usize = ClipConfig::vit_b_32()
             .parameters()

@@ -34,6 +34,8 @@ pub struct Builder {
     pub degradations: Option<Array2<f32>>,
     /// The golden frame.
     pub golden: Option<Golden>,
+    /// The model card, in Markdown.
+    pub card: Option<String>,
 }
 
 impl Builder {
@@ -99,6 +101,7 @@ impl Builder {
         let prompt_vectors = add("prompts.safetensors", to_safetensors(&vectors, None)?);
         let golden =
             self.golden.map(|golden| Ok(add("golden.safetensors", golden.to_bytes()?))).transpose()?;
+        let card = self.card.map(|text| add("README.md", text.into_bytes()));
         let manifest = Manifest {
             format: Manifest::current_format(),
             name: self.name,
@@ -113,6 +116,7 @@ impl Builder {
             prompts: self.prompts,
             prompt_vectors,
             golden,
+            card,
         };
         let text = toml::to_string_pretty(&manifest).map_err(|e| Error::Input(format!("manifest: {e}")))?;
         // What is written must read.

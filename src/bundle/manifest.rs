@@ -51,6 +51,9 @@ pub struct Manifest {
     /// A frame and what the restorer makes of it (safetensors).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden: Option<FileEntry>,
+    /// The model card, in Markdown: data, licences, training, what it reaches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<FileEntry>,
 }
 
 /// The VLM head of a bundle.
@@ -197,6 +200,6 @@ impl Manifest {
     /// Every file that the manifest names.
     pub fn entries(&self) -> impl Iterator<Item = &FileEntry> {
         let models = self.variants.iter().flat_map(|variant| [Some(&variant.restorer), variant.vlm.as_ref()]);
-        models.flatten().chain([&self.prompt_vectors]).chain(&self.golden)
+        models.flatten().chain([&self.prompt_vectors]).chain(&self.golden).chain(&self.card)
     }
 }

@@ -26,6 +26,8 @@ mod graph;
 mod layers;
 mod restorer;
 pub mod tiles;
+mod weights_of;
 
 pub use clip::{image_tower, text_tower};
 pub use restorer::{Size, restorer, restorer_with_taps};
+pub use weights_of::restorer_weights;

@@ -45,8 +45,8 @@ impl Loss {
     }
 }
 
-/// Errors far below this, about one step of 8 bits, are not worth making smaller.
-const SMALL_ERROR: f32 = 4e-3;
+/// Errors below this count by their size, those above by their ratio.
+const SMALL_ERROR: f32 = 0.04;
 
 /// Mean absolute value of the real and imaginary parts of the pictures' orthonormal Fourier
 /// transform, taken as matrix products along rows and columns.

@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod devices;
+pub mod export;
 pub mod guide;
 pub mod head;
 pub mod kernels;
@@ -14,3 +15,4 @@ pub mod plot;
 pub mod recipe;
 pub mod replicas;
 pub mod run;
+pub mod speed;

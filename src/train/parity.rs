@@ -70,7 +70,7 @@ fn drawn_step(device: &Device, batch: usize) -> Result<(f32, Parameters)> {
         seed += 1;
         values.clone() + drawn(seed, values.dims(), device) * 0.05
     });
-    gradients(&parameters, std::slice::from_ref(device), |_, device, parameters| {
+    gradients(&parameters, 1, std::slice::from_ref(device), |_, device, parameters| {
         let picture = |seed| drawn(seed, [batch, 3, SIDE, SIDE], device);
         let d = drawn(1003, [batch, DEGRADATION_DIM], device);
         Loss::default().of(network.restore(parameters, picture(1001), &d), picture(1002))

@@ -21,6 +21,10 @@ pub struct Recipe {
     pub seed: u64,
     /// Patches and batches, one after the other.
     pub phases: Vec<Phase>,
+    /// Parts of a batch whose gradients are balanced against each other; patches of one task
+    /// are put together.
+    #[serde(default = "parts")]
+    pub parts: usize,
     /// How pictures are prepared and used.
     #[serde(default)]
     pub rounds: RoundPlan,
@@ -99,6 +103,10 @@ impl Default for Teacher {
     fn default() -> Self {
         Self { weight: 0.5 }
     }
+}
+
+fn parts() -> usize {
+    4
 }
 
 fn average() -> f32 {
@@ -185,6 +193,7 @@ impl Recipe {
         }
         let in_range = [
             ("steps", (1..=100_000_000).contains(&self.steps)),
+            ("parts", (1..=4096).contains(&self.parts)),
             ("rounds.pictures", (1..=65_536).contains(&self.rounds.pictures)),
             ("rounds.steps", (1..=1_000_000).contains(&self.rounds.steps)),
             ("rounds.held_out", self.rounds.held_out >= 2),
@@ -199,7 +208,9 @@ impl Recipe {
             ("optimizer.clip", self.optimizer.clip > 0.0),
             (
                 "loss",
-                [self.loss.l1, self.loss.log_l1, self.loss.frequency, self.loss.ssim].iter().all(|w| (0.0..=100.0).contains(w)),
+                [self.loss.l1, self.loss.log_l1, self.loss.frequency, self.loss.ssim]
+                    .iter()
+                    .all(|w| (0.0..=100.0).contains(w)),
             ),
         ];
         match in_range.into_iter().find(|(_, good)| !good) {

@@ -96,7 +96,8 @@ impl Detector {
     ) -> Result<Self> {
         let side = manifest.config.image_size;
         Ok(Self {
-            session: Model::open(onnx, "the VLM head", options)?.session(&[("image", &[1, 3, side, side])])?,
+            session: Model::open(onnx, "the VLM head", options)?
+                .session(&[("image", &[1, 3, side, side])])?,
             image_size: side,
             preprocessing: manifest.preprocessing.clone(),
             text_features: text_features.clone(),

@@ -74,5 +74,6 @@ pub fn builder(restorer: Vec<u8>) -> Builder {
             degradation: ArrayD::from_elem(vec![1, DEGRADATION_DIM], 0.25),
             restored: picture,
         }),
+        card: None,
     }
 }

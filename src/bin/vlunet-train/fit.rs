@@ -9,7 +9,7 @@ use vlunet::train::data::{Library, Opening};
 use vlunet::train::devices::Choice;
 use vlunet::train::guide::Guide;
 use vlunet::train::recipe::Recipe;
-use vlunet::train::run::{End, Fit, Limits, RunFolder};
+use vlunet::train::run::{End, Fit, Limits, Origins, RunFolder, Taught};
 use vlunet::{Error, Result};
 
 /// Trains a restorer by a recipe, or goes on with a run.
@@ -30,6 +30,14 @@ pub struct Args {
     /// The trained VLM head: a bundle, or the text features of a head's run (.safetensors).
     #[arg(long, value_name = "PATH|NAME")]
     head: String,
+
+    /// Starts from another run's weights instead of from random ones.
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    from: Option<PathBuf>,
+
+    /// A bundle whose restorer's pictures count beside the true ones (distillation).
+    #[arg(long, value_name = "PATH|NAME")]
+    teacher: Option<String>,
 
     /// Goes on with the run in that folder.
     #[arg(long)]
@@ -81,11 +89,16 @@ pub fn run(args: &Args) -> Result<()> {
         checkpoint_every: minutes(args.checkpoint_every)?,
         devices,
     };
+    let teacher = match (&args.teacher, limits.devices.first()) {
+        (Some(name), Some(device)) => Some(Taught::open(&Bundle::find(name)?, device)?),
+        _ => None,
+    };
+    let origins = Origins { from: args.from.as_deref().map(RunFolder::new), teacher };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .map_err(|e| Error::Input(format!("cannot listen for Ctrl-C: {e}")))?;
-    let fit = Fit::open(recipe, folder, library, guide, limits, args.resume)?;
+    let fit = Fit::open(recipe, folder, library, guide, origins, limits, args.resume)?;
     match fit.run(&interrupted)? {
         End::Finished => println!("the run is done: {}", args.run.display()),
         End::OutOfTime | End::Interrupted => {

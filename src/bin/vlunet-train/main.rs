@@ -1,7 +1,11 @@
 //! The trainer's command line: one file per subcommand, each a thin layer over the library.
 
 mod devices;
+mod exam;
+mod export;
 mod fit;
+mod head;
+mod speed;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -21,7 +25,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Devices(devices::Args),
+    Head(head::Args),
+    Exam(exam::Args),
     Fit(fit::Args),
+    Export(export::Args),
+    Speed(speed::Args),
 }
 
 fn main() -> ExitCode {
@@ -29,7 +37,11 @@ fn main() -> ExitCode {
     env_logger::Builder::new().filter_module("vlunet", log::LevelFilter::Warn).parse_default_env().init();
     let outcome = match &cli.command {
         Command::Devices(args) => devices::run(args),
+        Command::Head(args) => head::run(args),
+        Command::Exam(args) => exam::run(args),
         Command::Fit(args) => fit::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Speed(args) => speed::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,6 +23,24 @@ pub struct Batch {
     pub samples: Vec<usize>,
 }
 
+impl Batch {
+    /// The same patches in another order: by a key of their samples.
+    pub fn sorted_by_key<K: Ord>(&self, key: impl Fn(usize) -> K) -> Self {
+        let mut order: Vec<usize> = (0..self.samples.len()).collect();
+        order.sort_by_key(|&place| key(self.samples[place]));
+        let size = 3 * self.patch * self.patch;
+        let sorted = |values: &[f32]| {
+            order.iter().flat_map(|&place| &values[place * size..(place + 1) * size]).copied().collect()
+        };
+        Self {
+            patch: self.patch,
+            input: sorted(&self.input),
+            target: sorted(&self.target),
+            samples: order.iter().map(|&place| self.samples[place]).collect(),
+        }
+    }
+}
+
 /// Cuts `count` patches for the `step`-th batch of a round: the samples come in random order,
 /// each once before any comes again, over all steps. Patches are turned and mirrored at random;
 /// those of rain and haze are only mirrored, as neither falls sideways.

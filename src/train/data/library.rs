@@ -135,6 +135,28 @@ impl Library {
         (part(false), part(true))
     }
 
+    /// The library with the target of every pair in the set `into`, too: they are clean
+    /// pictures like any other.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where that set has pairs itself.
+    pub fn with_targets(mut self, into: &str) -> Result<Self> {
+        let mut all = match self.sets.remove(into) {
+            Some(Set::Clean(pictures)) => pictures,
+            Some(Set::Pairs(_)) => {
+                return Err(Error::Input(format!("set {into} has pairs, not clean pictures")));
+            }
+            None => Vec::new(),
+        };
+        for set in self.sets.values() {
+            if let Set::Pairs(pairs) = set {
+                all.extend(pairs.iter().map(|pair| pair.target.clone()));
+            }
+        }
+        self.sets.insert(into.into(), Set::Clean(all));
+        Ok(self)
+    }
+
     /// The sets by name.
     pub fn sets(&self) -> impl Iterator<Item = (&str, &Set)> {
         self.sets.iter().map(|(name, set)| (name.as_str(), set))

@@ -26,6 +26,10 @@ pub struct Entry {
     /// How likely one of `mixed_with` does, 0 to 1.
     #[serde(default = "third")]
     pub mixed_chance: f32,
+    /// Clean pictures are made smaller first, by a factor between this and 1: what is small in
+    /// the world is as sharp as ever, and what the weather does is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shrink: Option<f32>,
     /// How often this entry is drawn, relative to the others.
     #[serde(default = "once")]
     pub weight: f64,
@@ -74,6 +78,9 @@ impl Entry {
         }
         if !(0.0..=1.0).contains(&self.mixed_chance) {
             return fail("mixed_chance is within 0 to 1");
+        }
+        if self.shrink.is_some_and(|factor| !(0.1..=1.0).contains(&factor)) {
+            return fail("shrink is within 0.1 to 1");
         }
         if !(self.weight > 0.0 && self.weight.is_finite()) {
             return fail("weight is a number above 0");

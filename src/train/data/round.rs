@@ -5,6 +5,7 @@ use super::mix::{Entry, Mix};
 use super::seeds::derived;
 use crate::bundle::Task;
 use crate::eval::degrade::draw::{Degrade, Kind, severity};
+use crate::frame::{from_rgb8, resize_bicubic, to_rgb8};
 use crate::{Error, Result};
 use image::RgbImage;
 use rand::seq::SliceRandom;
@@ -133,7 +134,10 @@ impl Rounds {
             Set::Clean(pictures) => pictures,
         };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let clean = part(&pictures[at], &mut rng);
+        let mut clean = part(&pictures[at], &mut rng);
+        if let Some(least) = entry.shrink {
+            clean = smaller(&clean, rng.random_range(least..=1.0))?;
+        }
         let Some(degrade) = &entry.degrade else {
             return Ok(of(clean.clone(), clean, 0.0, None));
         };
@@ -176,4 +180,19 @@ fn part(picture: &Arc<RgbImage>, rng: &mut ChaCha8Rng) -> Arc<RgbImage> {
     let (wide, tall) = (width.min(LARGEST), height.min(LARGEST));
     let (left, top) = (rng.random_range(0..=width - wide), rng.random_range(0..=height - tall));
     Arc::new(image::imageops::crop_imm(picture.as_ref(), left, top, wide, tall).to_image())
+}
+
+/// Shorter sides are not made.
+const LEAST_SIDE: f32 = 160.0;
+
+/// A picture made smaller by a factor, as far as [`LEAST_SIDE`] allows.
+fn smaller(picture: &Arc<RgbImage>, factor: f32) -> Result<Arc<RgbImage>> {
+    let (width, height) = picture.dimensions();
+    let factor = factor.max(LEAST_SIDE / width.min(height) as f32);
+    if factor >= 1.0 {
+        return Ok(picture.clone());
+    }
+    let scaled = |side: u32| (side as f32 * factor).round() as usize;
+    let planes = resize_bicubic(from_rgb8(picture).view(), scaled(height), scaled(width))?;
+    Ok(Arc::new(to_rgb8(planes.view())))
 }

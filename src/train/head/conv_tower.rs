@@ -1,24 +1,16 @@
-//! The conv tower in training: pictures to d_I.
+//! The conv tower in training: pictures to what its stages see in them.
 
-use super::layers::{adapter, layer_norm};
 use crate::arch::ConvTowerConfig;
 use crate::train::kernels;
 use crate::train::network::layers::{pixel_unshuffle, pointwise};
-use crate::train::parameters::{Parameters, Scope};
+use crate::train::parameters::Scope;
 use burn::tensor::{Tensor, activation};
 
 /// Added to a variance before its logarithm (the exported graph's is the same).
 const SPREAD_EPSILON: f64 = 1e-4;
 
-/// d_I, `[B, 512]`, of preprocessed pictures `[B, 3, S, S]`.
-pub fn image_vector(parameters: &Parameters, config: &ConvTowerConfig, images: Tensor<4>) -> Tensor<2> {
-    let visual = parameters.at("clip_model.visual");
-    let x = layer_norm(&visual.at("ln_post"), statistics(&visual, config, images));
-    adapter(&parameters.at("image_adapter"), x.matmul(visual.get("proj")))
-}
-
 /// Means, and logarithms of variances, of every channel of every stage, `[B, statistics]`.
-pub fn statistics(visual: &Scope<'_>, config: &ConvTowerConfig, images: Tensor<4>) -> Tensor<2> {
+pub(super) fn statistics(visual: &Scope<'_>, config: &ConvTowerConfig, images: Tensor<4>) -> Tensor<2> {
     let bias: Tensor<1> = visual.get("conv1.bias");
     let [channels] = bias.dims();
     let mut x = patches(visual.get("conv1.weight"), images) + bias.reshape([1, channels, 1, 1]);
@@ -38,7 +30,7 @@ pub fn statistics(visual: &Scope<'_>, config: &ConvTowerConfig, images: Tensor<4
 }
 
 /// A convolution `[O, C, P, P]` whose patches don't overlap.
-fn patches(weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
+pub(super) fn patches(weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
     let [outputs, channels, side, _] = weight.dims();
     pointwise(pixel_unshuffle(x, side), weight.reshape([outputs, channels * side * side, 1, 1]))
 }

@@ -1,15 +1,16 @@
 //! A trained head, ready for a bundle.
 
+use super::folder::HeadFolder;
 use super::prompts::canonical;
-use super::run::HeadFolder;
-use super::state::PARTS;
+use super::state::State;
 use crate::arch::ClipConfig;
 use crate::backend::Options;
 use crate::bundle::{Builder, Preprocessing, Prompt, VlmManifest};
 use crate::onnx;
 use crate::vlm::Detector;
-use crate::weights::{Weights, read_safetensors};
+use crate::weights::Weights;
 use crate::{Error, Result};
+use burn::tensor::Device;
 use ndarray::Array2;
 
 /// What a bundle needs of a trained head.
@@ -35,30 +36,15 @@ pub struct Head {
     pub steps: u64,
 }
 
-/// More than the tensors of any head that is trained here.
-const MAX_BYTES: u64 = 4 << 30;
-
 impl Head {
     /// The head of a run, with the averaged weights of its image side.
     ///
     /// # Errors
     /// [`Error::Io`] where a file is missing, [`Error::Weights`] where it holds something else.
     pub fn open(folder: &HeadFolder) -> Result<Self> {
-        let (text, _) = read_safetensors(&folder.text(), MAX_BYTES)?;
-        let (state, metadata) = read_safetensors(&folder.state(), MAX_BYTES)?;
-        let prefix = format!("{}/", PARTS[1]);
-        let mut image = Weights::default();
-        for (name, tensor) in state.iter() {
-            if let Some(name) = name.strip_prefix(&prefix) {
-                image.insert(name, tensor.clone());
-            }
-        }
-        let shapes = image.iter().chain(text.iter());
-        let config = ClipConfig::infer(
-            &shapes.map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec())).collect(),
-        )?;
-        let steps = metadata.get("step").and_then(|step| step.parse().ok()).unwrap_or(0);
-        Self::new(config, &image, folder.read_text_features()?, steps)
+        let state = State::load(&folder.state(), &Device::flex())?;
+        let image = state.average.to_weights()?;
+        Self::new(state.config, &image, folder.read_text_features()?, state.step)
     }
 
     /// A head of these weights of its image side.

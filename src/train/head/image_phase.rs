@@ -1,11 +1,11 @@
 //! The second phase of a head's training: pictures, so that d_I lies at d_T.
 
-use super::conv_tower::image_vector;
+use super::image::image_vector;
 use super::prompts::{Mixture, PROMPTS};
 use super::recipe::HeadRecipe;
 use super::state::State;
 use super::views::{View, Views};
-use crate::arch::{ClipConfig, ConvTowerConfig, DEGRADATION_DIM, VisionConfig};
+use crate::arch::{ClipConfig, DEGRADATION_DIM, VisionConfig};
 use crate::bundle::Preprocessing;
 use crate::train::data::seeds::derived;
 use crate::train::data::{Library, Rounds};
@@ -27,8 +27,7 @@ const TEMPERATURE: f32 = 2.0;
 /// The image side of a head in training.
 pub struct ImagePhase {
     recipe: HeadRecipe,
-    tower: ConvTowerConfig,
-    side: usize,
+    config: ClipConfig,
     views: Views,
     text_features: Tensor<2>,
     optimizer: AdamW,
@@ -61,9 +60,9 @@ impl ImagePhase {
         text_features: &Array2<f32>,
         device: &Device,
     ) -> Result<Self> {
-        let VisionConfig::Conv(tower) = &config.vision else {
+        if !matches!(config.vision, VisionConfig::Conv(_)) {
             return Err(Error::Config("only a conv tower is trained from nothing".into()));
-        };
+        }
         if text_features.dim() != (PROMPTS, DEGRADATION_DIM) {
             return Err(Error::Weights(format!(
                 "text features of shape {:?}, not one row of {DEGRADATION_DIM} per prompt",
@@ -73,8 +72,7 @@ impl ImagePhase {
         let rounds = Rounds::new(library, recipe.data.clone(), recipe.samples_per_round, recipe.seed)?;
         let numbers: Vec<f32> = text_features.iter().copied().collect();
         Ok(Self {
-            tower: tower.clone(),
-            side: config.image_size,
+            config: config.clone(),
             views: Views::new(rounds, config.image_size, recipe.looks, recipe.seed),
             text_features: Tensor::from_data(TensorData::new(numbers, [PROMPTS, DEGRADATION_DIM]), device),
             optimizer: AdamW { weight_decay: recipe.weight_decay, ..AdamW::default() },
@@ -94,7 +92,7 @@ impl ImagePhase {
         let views = self.round.as_ref().map(|(_, views)| views.as_slice()).unwrap_or_default();
         let (images, wanted) = self.tensors(batch.iter().map(|&(view, flipped)| (&views[view], flipped)));
         let tracked = state.parameters.tracked();
-        let vectors = image_vector(&tracked, &self.tower, images.autodiff());
+        let vectors = image_vector(&tracked, &self.config, images.autodiff());
         let loss = self.loss(vectors, wanted);
         let value: f32 = loss.clone().into_scalar();
         if !value.is_finite() {
@@ -150,13 +148,14 @@ impl ImagePhase {
 
     fn tensors<'a>(&self, views: impl ExactSizeIterator<Item = (&'a View, bool)>) -> (Tensor<4>, Tensor<2>) {
         let count = views.len();
-        let mut pixels = Vec::with_capacity(count * 3 * self.side * self.side);
+        let side = self.config.image_size;
+        let mut pixels = Vec::with_capacity(count * 3 * side * side);
         let mut wanted = Vec::with_capacity(count * PROMPTS);
         for (view, flipped) in views {
-            normalise(view, self.side, flipped, &mut pixels);
+            normalise(view, side, flipped, &mut pixels);
             wanted.extend(view.wanted);
         }
-        let pixels = TensorData::new(pixels, [count, 3, self.side, self.side]);
+        let pixels = TensorData::new(pixels, [count, 3, side, side]);
         let wanted = TensorData::new(wanted, [count, PROMPTS]);
         (Tensor::from_data(pixels, &self.device), Tensor::from_data(wanted, &self.device))
     }
@@ -169,7 +168,7 @@ impl ImagePhase {
         let mut seen = Vec::with_capacity(views.len());
         for views in views.chunks(self.recipe.batch) {
             let (images, _) = self.tensors(views.iter().map(|view| (view, false)));
-            let vectors = image_vector(parameters, &self.tower, images);
+            let vectors = image_vector(parameters, &self.config, images);
             let shares = softmax(vectors.matmul(self.text_features.clone().transpose()), 1);
             let shares = shares.into_data().try_into_vec::<f32>();
             let shares = shares.map_err(|e| Error::Weights(format!("scores of pictures: {e:?}")))?;

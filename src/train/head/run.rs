@@ -1,63 +1,20 @@
-//! A run of the image side in its folder: log, checkpoints, going on where it stopped.
+//! Runs of both sides in their folder: log, checkpoints, going on where one stopped.
 
 use super::confusion::Confusion;
+use super::folder::{HeadFolder, LogLine};
 use super::image_phase::ImagePhase;
+use super::initial;
 use super::prompts::task_of;
 use super::recipe::HeadRecipe;
 use super::state::State;
+use super::text_phase::{TextOptions, TextOutcome, train_text};
 use super::views::{View, Views};
 use crate::arch::ClipConfig;
 use crate::train::data::{Library, Rounds};
-use crate::weights::read_safetensors;
 use crate::{Error, Result};
 use burn::tensor::Device;
-use ndarray::{Array2, Ix2};
-use serde::{Deserialize, Serialize};
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The files of a head's run.
-#[derive(Clone, Debug)]
-pub struct HeadFolder(PathBuf);
-
-impl HeadFolder {
-    /// A folder that is there or will be made.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
-    }
-
-    /// The text tower with its adapter.
-    pub fn text(&self) -> PathBuf {
-        self.0.join("text.safetensors")
-    }
-
-    /// d_T of the canonical prompts.
-    pub fn text_features(&self) -> PathBuf {
-        self.0.join("text_features.safetensors")
-    }
-
-    /// The image side in training.
-    pub fn state(&self) -> PathBuf {
-        self.0.join("image.safetensors")
-    }
-
-    /// A line of JSON every few steps.
-    pub fn log(&self) -> PathBuf {
-        self.0.join("image.jsonl")
-    }
-
-    /// Reads d_T of the canonical prompts.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where there is none, [`Error::Weights`] where it is no such matrix.
-    pub fn read_text_features(&self) -> Result<Array2<f32>> {
-        let (weights, _) = read_safetensors(&self.text_features(), 1 << 20)?;
-        let features = weights.get("text_features")?.clone();
-        features.into_dimensionality::<Ix2>().map_err(|e| Error::Weights(format!("text_features: {e}")))
-    }
-}
 
 /// How a run goes, beside its recipe.
 #[derive(Clone, Debug)]
@@ -76,26 +33,8 @@ impl Default for RunOptions {
     }
 }
 
-/// A line of the log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LogLine {
-    /// Steps done.
-    pub step: u64,
-    /// Seconds since this start of the run.
-    pub seconds: f64,
-    /// Mean loss since the line before.
-    pub loss: f32,
-    /// Length of the last gradient.
-    pub gradient: f32,
-    /// Learning rate.
-    pub rate: f32,
-    /// Mean recall over the tasks on held-out pictures, where it was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accuracy: Option<f64>,
-    /// What was taken for what, where it was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confusion: Option<Confusion>,
-}
+/// The set of clean pictures, to which the targets of all pairs are added.
+const CLEAN_SET: &str = "clean";
 
 /// Every so many pictures one is held out.
 const HELD_OUT: usize = 10;
@@ -103,13 +42,30 @@ const HELD_OUT: usize = 10;
 /// Held-out pictures that are looked at.
 const TEST_SAMPLES: usize = 192;
 
+/// Trains the text side, and keeps it and d_T of the canonical prompts in the folder.
+///
+/// # Errors
+/// As [`train_text`]; [`crate::Error::Io`] where the folder can't be written.
+pub fn train_texts(
+    config: &ClipConfig,
+    folder: &HeadFolder,
+    options: &TextOptions,
+    device: &Device,
+) -> Result<TextOutcome> {
+    let parameters = initial(&config.text_parameters(), options.seed, device);
+    let log = |step, loss| log::debug!("text side, step {step}: loss {loss}");
+    let (parameters, outcome) = train_text(config, parameters, options, device, log)?;
+    folder.write_text(&parameters.to_weights()?, &outcome.features)?;
+    Ok(outcome)
+}
+
 /// Trains the image side, or goes on with it where the folder has a checkpoint.
 ///
 /// `keep_going` is asked after every step; `report` gets each line of the log.
 ///
 /// # Errors
-/// [`Error::Io`] where the folder lacks the text features or can't be written;
-/// [`Error::Weights`] where a checkpoint is of another head, or the loss is no longer finite:
+/// [`crate::Error::Io`] where the folder lacks the text features or can't be written;
+/// [`crate::Error::Weights`] where a checkpoint is of another head, or the loss is no longer finite:
 /// the checkpoint before then is kept.
 pub fn train_images(
     config: &ClipConfig,
@@ -122,14 +78,19 @@ pub fn train_images(
     mut report: impl FnMut(&LogLine),
 ) -> Result<State> {
     let (library, held_out) = library.split(HELD_OUT);
+    let (library, held_out) = (library.with_targets(CLEAN_SET)?, held_out.with_targets(CLEAN_SET)?);
     let text_features = folder.read_text_features()?;
     let tests = held_out_views(config, recipe, held_out)?;
     let mut phase = ImagePhase::new(config, recipe.clone(), Arc::new(library), &text_features, device)?;
     let mut state = if folder.state().exists() {
-        State::load(&folder.state(), config, device)?
+        State::load(&folder.state(), device)?
     } else {
         State::new(config, recipe.seed, device)
     };
+    if state.config != *config {
+        let path = folder.state();
+        return Err(Error::Weights(format!("{} is of another head: {:?}", path.display(), state.config)));
+    }
     let (start, mut saved, mut losses) = (Instant::now(), Instant::now(), Vec::new());
     while state.step < recipe.steps {
         let step = phase.step(&mut state)?;
@@ -148,12 +109,13 @@ pub fn train_images(
                 confusion,
             };
             losses.clear();
-            append(&folder.log(), &line)?;
+            folder.append(&line)?;
             report(&line);
         }
         let go_on = keep_going();
         if last || !go_on || saved.elapsed() >= options.save_every {
             state.save(&folder.state())?;
+            folder.draw()?;
             saved = Instant::now();
         }
         if !go_on {
@@ -166,7 +128,7 @@ pub fn train_images(
 fn held_out_views(config: &ClipConfig, recipe: &HeadRecipe, held_out: Library) -> Result<Vec<View>> {
     let mut mix = recipe.data.clone();
     // A small library holds nothing out of some sets.
-    mix.entries.retain(|entry| held_out.set(&entry.set).is_ok());
+    mix.entries.retain(|entry| held_out.set(&entry.set).is_ok_and(|set| !set.is_empty()));
     if mix.entries.is_empty() {
         return Ok(Vec::new());
     }
@@ -180,11 +142,4 @@ fn confusion(phase: &ImagePhase, state: &State, views: &[View]) -> Result<Confus
         confusion.add(task_of(&wanted), task_of(&seen));
     }
     Ok(confusion)
-}
-
-fn append(path: &Path, line: &LogLine) -> Result<()> {
-    let mut text = serde_json::to_string(line).map_err(|e| Error::Input(format!("a line of the log: {e}")))?;
-    text.push('\n');
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::io("write", path))
 }

@@ -7,11 +7,14 @@ use crate::train::parameters::Parameters;
 use crate::weights::{Weights, read_safetensors, to_safetensors};
 use crate::{Error, Result, atomic_file};
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Parameters in training, what the optimizer remembers, and how far the run is.
 #[derive(Clone, Debug)]
 pub struct State {
+    /// The head that is trained.
+    pub config: ClipConfig,
     /// Steps done.
     pub step: u64,
     /// The parameters that are trained.
@@ -22,17 +25,27 @@ pub struct State {
     pub moments: Moments,
 }
 
+/// What stands beside the tensors in the file.
+#[derive(Serialize, Deserialize)]
+struct Progress {
+    step: u64,
+    config: ClipConfig,
+}
+
+/// The key of [`Progress`] in the file's metadata.
+const KEY: &str = "vlunet.head";
+
 /// More than the tensors of any head that is trained here.
 const MAX_BYTES: u64 = 4 << 30;
 
-pub(super) const PARTS: [&str; 4] = ["parameters", "average", "mean", "square"];
+const PARTS: [&str; 4] = ["parameters", "average", "mean", "square"];
 
 impl State {
     /// Before the first step.
     pub fn new(config: &ClipConfig, seed: u64, device: &Device) -> Self {
         let parameters = initial(&config.image_parameters(), seed, device);
         let moments = Moments::new(&parameters);
-        Self { step: 0, average: parameters.clone(), parameters, moments }
+        Self { config: config.clone(), step: 0, average: parameters.clone(), parameters, moments }
     }
 
     /// Writes the state, whole or not at all.
@@ -47,22 +60,27 @@ impl State {
                 all.insert(format!("{part}/{name}"), tensor.clone());
             }
         }
-        atomic_file::write_bytes(path, &to_safetensors(&all, Some(("step", &self.step.to_string())))?)
+        let progress = Progress { step: self.step, config: self.config.clone() };
+        let progress =
+            serde_json::to_string(&progress).map_err(|e| Error::Train(format!("checkpoint: {e}")))?;
+        atomic_file::write_bytes(path, &to_safetensors(&all, Some((KEY, &progress)))?)
     }
 
-    /// Reads a state of a head of that configuration.
+    /// Reads a state.
     ///
     /// # Errors
-    /// [`Error::Io`] where it can't be read, [`Error::Weights`] where it is of another head.
-    pub fn load(path: &Path, config: &ClipConfig, device: &Device) -> Result<Self> {
+    /// [`Error::Io`] where it can't be read, [`Error::Weights`] where it is none.
+    pub fn load(path: &Path, device: &Device) -> Result<Self> {
         let (all, metadata) = read_safetensors(path, MAX_BYTES)?;
-        let step = metadata.get("step").and_then(|step| step.parse().ok()).ok_or_else(|| {
+        let progress = metadata.get(KEY).and_then(|json| serde_json::from_str(json).ok());
+        let Progress { step, config } = progress.ok_or_else(|| {
             Error::Weights(format!("{} is no checkpoint of a head in training", path.display()))
         })?;
+        config.validate()?;
         let table = config.image_parameters();
         let [parameters, average, mean, square] = PARTS.map(|part| load_part(&all, part, &table, device));
         let moments = Moments { mean: mean?, square: square? };
-        Ok(Self { step, parameters: parameters?, average: average?, moments })
+        Ok(Self { config, step, parameters: parameters?, average: average?, moments })
     }
 }
 

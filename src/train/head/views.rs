@@ -38,8 +38,8 @@ const SAMPLES_PER_CLEAR_VIEW: usize = 2;
 const FIRST_SHARE: f32 = 0.7;
 
 /// Mean squared error, in the tower's input, below which a degraded picture teaches nothing:
-/// 36 dB.
-const VISIBLE_ERROR: f32 = 2.5e-4;
+/// 34.5 dB.
+const VISIBLE_ERROR: f32 = 3.5e-4;
 
 /// Parts smaller than this have lost too much to say what is wrong with them.
 const LEAST_PART: u32 = 150;
@@ -92,7 +92,13 @@ impl Views {
         resize_bicubic(from_rgb8(part).view(), self.side, self.side)
     }
 
-    fn view(&self, part: RgbImage, exposure: &Exposure, wanted: Mixture, rng: &mut ChaCha8Rng) -> Result<View> {
+    fn view(
+        &self,
+        part: RgbImage,
+        exposure: &Exposure,
+        wanted: Mixture,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<View> {
         let mut part = exposure.changed(part, rng);
         // Files say nothing of what their pictures show.
         if rng.random::<f32>() < 0.4 {

@@ -6,5 +6,5 @@ pub(in crate::train) mod layers;
 mod vlu_net;
 
 pub use initial::initial;
-pub use layers::resize_bilinear;
+pub use layers::{convolution, pointwise, resize_bilinear};
 pub use vlu_net::VluNet;

@@ -34,8 +34,6 @@ pub struct Progress {
     pub seconds: f64,
     /// Pictures (patches) seen so far.
     pub pictures: u64,
-    /// SHA-256 of the file that the degradation vectors came from.
-    pub head: String,
 }
 
 /// Key of the progress in the file's metadata.
@@ -49,9 +47,9 @@ const LARGEST_FILE: u64 = 8 << 30;
 
 impl State {
     /// At the start of a run.
-    pub fn new(parameters: Parameters, recipe: String, head: String) -> Self {
+    pub fn new(parameters: Parameters, recipe: String) -> Self {
         Self {
-            progress: Progress { recipe, step: 0, seconds: 0.0, pictures: 0, head },
+            progress: Progress { recipe, step: 0, seconds: 0.0, pictures: 0 },
             moments: Moments::new(&parameters),
             average: parameters.clone(),
             parameters,

@@ -2,9 +2,12 @@
 
 use super::RunFolder;
 use super::checkpoint::State;
+use super::curves::draw;
 use super::journal::{Event, Journal};
 use super::validation::Validation;
 use crate::arch::DEGRADATION_DIM;
+use crate::bundle::{Bundle, Dtype, Task};
+use crate::onnx::restorer_weights;
 use crate::train::data::{Batch, Library, Loader, Ready, Rounds, cut};
 use crate::train::guide::{Guide, Vectors};
 use crate::train::network::{VluNet, initial};
@@ -31,9 +34,45 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// Time between two checkpoints.
     pub checkpoint_every: Duration,
-    /// The devices of the replicas that share each batch: one entry per thread of a CPU, or
-    /// one per GPU. The state is on the first.
+    /// The devices that share each batch: one entry per thread of a CPU, or one per GPU. The state is on the first.
     pub devices: Vec<Device>,
+}
+
+/// What a run begins with and learns from, beside its recipe and pictures.
+#[derive(Default)]
+pub struct Origins {
+    /// The run to begin with the weights of, instead of with random ones.
+    pub from: Option<RunFolder>,
+    /// A trained network, whose pictures count beside the true ones.
+    pub teacher: Option<Taught>,
+}
+
+/// A teacher: a restorer with its weights.
+pub struct Taught {
+    network: VluNet,
+    parameters: Parameters,
+}
+
+impl Taught {
+    /// The restorer of a bundle.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where the bundle has no float32 model, [`Error::Weights`] where that
+    /// isn't one of ours.
+    pub fn open(bundle: &Bundle, device: &Device) -> Result<Self> {
+        let config = bundle.manifest().config.clone();
+        let onnx = bundle.read(&bundle.variant(Some(Dtype::F32))?.restorer)?;
+        let weights = restorer_weights(&config, &onnx)?;
+        let parameters = Parameters::from_weights(&config.parameters(), &weights, device)?;
+        Ok(Self { network: VluNet::new(config), parameters })
+    }
+
+    /// Its picture, as a constant of the student's graph.
+    fn picture(&self, image: Tensor<4>, d: &Tensor<2>) -> Tensor<4> {
+        let image = image.inner();
+        let parameters = self.parameters.to_device(&image.device());
+        self.network.restore(&parameters, image, &d.clone().inner()).autodiff()
+    }
 }
 
 /// How a call ended.
@@ -56,6 +95,7 @@ pub struct Fit {
     rounds: Rounds,
     guide: Guide,
     validation: Validation,
+    teacher: Option<Taught>,
     limits: Limits,
 }
 
@@ -70,6 +110,7 @@ impl Fit {
         folder: RunFolder,
         library: Library,
         mut guide: Guide,
+        origins: Origins,
         limits: Limits,
         resume: bool,
     ) -> Result<Self> {
@@ -98,7 +139,11 @@ impl Fit {
             }
             std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;
             crate::atomic_file::write_bytes(&folder.recipe(), text.as_bytes())?;
-            State::new(initial(&config, &guide.texts(), recipe.seed, device), hash, String::new())
+            let parameters = match &origins.from {
+                Some(run) => State::open(&run.checkpoint(), &config.parameters(), device)?.average,
+                None => initial(&config, &guide.texts(), recipe.seed, device),
+            };
+            State::new(parameters, hash)
         };
         let (library, held_out) = library.split(recipe.rounds.held_out);
         let held_out =
@@ -106,7 +151,13 @@ impl Fit {
         let validation = Validation::new(&held_out.round(0)?, &mut guide, config.multiple())?;
         let rounds =
             Rounds::new(Arc::new(library), recipe.data.clone(), recipe.rounds.pictures, recipe.seed)?;
-        Ok(Self { recipe, folder, network, state, rounds, guide, validation, limits })
+        if let Some(teacher) = &origins.teacher
+            && !config.multiple().is_multiple_of(teacher.network.config().multiple())
+        {
+            return Err(Error::Train("the teacher needs larger multiples of pixels than the student".into()));
+        }
+        let teacher = origins.teacher;
+        Ok(Self { recipe, folder, network, state, rounds, guide, validation, teacher, limits })
     }
 
     /// Steps done so far.
@@ -120,7 +171,8 @@ impl Fit {
     /// [`Error::Train`] where the loss is no number any more (the last good checkpoint stays),
     /// [`Error::Io`] where a checkpoint can't be written.
     pub fn run(self, interrupted: &AtomicBool) -> Result<End> {
-        let Self { recipe, folder, network, mut state, rounds, mut guide, validation, limits } = self;
+        let Self { recipe, folder, network, mut state, rounds, mut guide, validation, teacher, limits } =
+            self;
         let mut journal = Journal::open(&folder.journal(), state.progress.step, recipe.steps)?;
         let per_round = recipe.rounds.steps;
         let first = state.progress.step / per_round;
@@ -143,11 +195,19 @@ impl Fit {
             };
             let phase = recipe.phase(step, recipe.steps);
             let batch = cut(&ready.samples, phase.patch, phase.batch, recipe.seed ^ index, step % per_round)?;
+            let batch = batch.sorted_by_key(|sample| steepness(ready.samples[sample].task));
             let d = vectors(&batch, &ready.prepared, recipe.from_image, recipe.seed ^ step);
             round = Some(ready);
 
-            let (loss, gradients) =
-                gradients(&recipe, &network, &state.parameters, &batch, &d, &limits.devices)?;
+            let (loss, gradients) = gradients(
+                &recipe,
+                &network,
+                teacher.as_ref(),
+                &state.parameters,
+                &batch,
+                &d,
+                &limits.devices,
+            )?;
             let rate = recipe.rate.rate(step, recipe.steps);
             let count = step + 1;
             let length =
@@ -176,6 +236,7 @@ impl Fit {
                 let gain =
                     psnr.values().map(|[before, after]| after - before).sum::<f64>() / psnr.len() as f64;
                 journal.write(&Event::Validation { step: count, psnr, gain })?;
+                draw(&folder)?;
                 recent.start = Instant::now();
             }
             let end = if interrupted.load(Ordering::Relaxed) {
@@ -210,10 +271,23 @@ fn vectors(batch: &Batch, prepared: &[Vectors], from_image: f32, seed: u64) -> V
     all
 }
 
+/// How far from the degraded picture a task leads: alike tasks are put into the same part.
+fn steepness(task: Task) -> u8 {
+    match task {
+        Task::Clear => 0,
+        Task::Deblur => 1,
+        Task::Denoise => 2,
+        Task::Derain => 3,
+        Task::Dehaze => 4,
+        Task::LowLight => 5,
+    }
+}
+
 /// Loss and gradients of a batch.
 fn gradients(
     recipe: &Recipe,
     network: &VluNet,
+    teacher: Option<&Taught>,
     parameters: &Parameters,
     batch: &Batch,
     d: &[f32],
@@ -221,9 +295,9 @@ fn gradients(
 ) -> Result<(f32, Parameters)> {
     let count = batch.samples.len();
     // Equal parts, so that the mean of their means is the batch's.
-    let replicas = (1..=devices.len().clamp(1, count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
-    let (part, side) = (count / replicas, batch.patch);
-    replicas::gradients(parameters, &devices[..replicas], |index, device, parameters| {
+    let parts = (1..=recipe.parts.min(count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
+    let (part, side) = (count / parts, batch.patch);
+    replicas::gradients(parameters, parts, devices, |index, device, parameters| {
         let pictures = |values: &[f32]| {
             let size = part * 3 * side * side;
             let values = values[index * size..(index + 1) * size].to_vec();
@@ -231,7 +305,16 @@ fn gradients(
         };
         let d = d[index * part * DEGRADATION_DIM..(index + 1) * part * DEGRADATION_DIM].to_vec();
         let d = Tensor::<2>::from_data(TensorData::new(d, [part, DEGRADATION_DIM]), device);
-        recipe.loss.of(network.restore(parameters, pictures(&batch.input), &d), pictures(&batch.target))
+        let image = pictures(&batch.input);
+        let restored = network.restore(parameters, image.clone(), &d);
+        let loss = recipe.loss.of(restored.clone(), pictures(&batch.target));
+        match teacher {
+            None => loss,
+            Some(teacher) => {
+                let weight = recipe.teacher.weight;
+                loss * (1.0 - weight) + recipe.loss.of(restored, teacher.picture(image, &d)) * weight
+            }
+        }
     })
 }
 

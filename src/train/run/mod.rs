@@ -1,12 +1,13 @@
 //! The life of a run: a folder with its recipe, journal, curves and checkpoint.
 
 mod checkpoint;
+mod curves;
 mod fit;
 mod journal;
 mod validation;
 
 pub use checkpoint::{Progress, State};
-pub use fit::{End, Fit, Limits};
+pub use fit::{End, Fit, Limits, Origins, Taught};
 pub use journal::{Event, Journal};
 pub use validation::Validation;
 
@@ -42,8 +43,13 @@ impl RunFolder {
         self.0.join("journal.jsonl")
     }
 
-    /// Loss, learning rate and validation as a picture.
-    pub fn curves(&self) -> PathBuf {
-        self.0.join("curves.svg")
+    /// The loss over the steps, as a picture.
+    pub fn loss_curve(&self) -> PathBuf {
+        self.0.join("loss.svg")
+    }
+
+    /// PSNR on held-out pictures over the steps, by task, as a picture.
+    pub fn psnr_curve(&self) -> PathBuf {
+        self.0.join("psnr.svg")
     }
 }

@@ -1,0 +1,61 @@
+//! `vlunet-train export`: a run to a bundle.
+
+use std::path::PathBuf;
+use vlunet::train::export::{ExportOptions, export};
+use vlunet::train::head::{Head, HeadFolder};
+use vlunet::train::run::RunFolder;
+use vlunet::{Error, Result};
+
+/// Makes a bundle, with its model card, of a restorer's run and a head's.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The restorer's run.
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    /// The VLM head's run.
+    #[arg(long, value_name = "DIR")]
+    head: PathBuf,
+
+    /// The bundle: a new folder, or a .vlu file.
+    #[arg(short, long, value_name = "PATH")]
+    output: PathBuf,
+
+    /// Its short name; the output's where not given.
+    #[arg(long)]
+    name: Option<String>,
+
+    /// The weights' version.
+    #[arg(long, default_value = "0.1.0")]
+    version_of_weights: semver::Version,
+
+    /// Licence of the weights.
+    #[arg(long)]
+    license: String,
+
+    /// What the training pictures are, and their licences.
+    #[arg(long, value_name = "TEXT")]
+    data: String,
+
+    /// Markdown for the model card: what the weights reach, and how that was measured.
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    vlunet::bundle::Builder::check_output(&args.output)?;
+    let stem = || args.output.file_stem().map(|name| name.to_string_lossy().into_owned());
+    let name = args.name.clone().or_else(stem);
+    let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(Error::io("read", path));
+    let options = ExportOptions {
+        name: name.ok_or_else(|| Error::Input("the bundle needs a --name".into()))?,
+        version: args.version_of_weights.clone(),
+        license: args.license.clone(),
+        data: args.data.clone(),
+        metrics: args.metrics.as_ref().map(read).transpose()?,
+    };
+    let head = Head::open(&HeadFolder::new(&args.head))?;
+    export(&RunFolder::new(&args.run), head, &options)?.write(&args.output)?;
+    println!("{}", args.output.display());
+    Ok(())
+}

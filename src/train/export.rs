@@ -1,0 +1,114 @@
+//! From a run to a bundle, with its model card.
+
+use super::head::Head;
+use super::recipe::Recipe;
+use super::run::{Event, Journal, RunFolder, State};
+use crate::backend::{Model, Options};
+use crate::bundle::Builder;
+use crate::import::golden_frame;
+use crate::vlm::Degradation;
+use crate::{Result, onnx};
+use burn::tensor::Device;
+use std::fmt::Write;
+
+/// What a bundle says of itself.
+#[derive(Clone, Debug)]
+pub struct ExportOptions {
+    /// Short name.
+    pub name: String,
+    /// The weights' version.
+    pub version: semver::Version,
+    /// Licence of the weights.
+    pub license: String,
+    /// What the pictures are that the run learned from, and their licences.
+    pub data: String,
+    /// Lines of Markdown for the card: what the weights reach, and how that was measured.
+    pub metrics: Option<String>,
+}
+
+/// Makes a bundle of a run's averaged weights and a trained head.
+///
+/// The restorer is run once on a golden frame, so that what is written is known to run.
+///
+/// # Errors
+/// [`crate::Error::Io`] where the run can't be read, [`crate::Error::Train`] where it has no
+/// checkpoint of its recipe's network, [`crate::Error::Weights`] where the weights are not
+/// finite.
+pub fn export(run: &RunFolder, head: Head, options: &ExportOptions) -> Result<Builder> {
+    let recipe = Recipe::open(&run.recipe())?;
+    let config = recipe.config()?;
+    let state = State::open(&run.checkpoint(), &config.parameters(), &Device::flex())?;
+    let weights = state.average.to_weights()?;
+    weights.check_finite()?;
+    let restorer = onnx::restorer(&config, &weights, onnx::Size::Symbolic)?;
+    let engine = Options::default();
+    let first = head.text_features.rows().into_iter().next().map(|row| row.to_vec());
+    let degradation = Degradation::new(first.unwrap_or_default())?;
+    let golden = golden_frame(&Model::open(&restorer, "the trained restorer", &engine)?, &degradation)?;
+    let journal = Journal::read(&run.journal())?;
+    let card = card(options, &recipe, &state, &head, &journal)?;
+    let mut bundle = Builder {
+        name: options.name.clone(),
+        version: options.version.clone(),
+        license: options.license.clone(),
+        training_data: options.data.clone(),
+        config,
+        restorer,
+        vlm: None,
+        prompts: Vec::new(),
+        text_features: None,
+        degradations: None,
+        golden: Some(golden),
+        card: Some(card),
+    };
+    head.add_to(&mut bundle);
+    Ok(bundle)
+}
+
+/// The model card.
+fn card(
+    options: &ExportOptions,
+    recipe: &Recipe,
+    state: &State,
+    head: &Head,
+    journal: &[Event],
+) -> Result<String> {
+    let progress = &state.progress;
+    let mut card = format!(
+        "# {} {}\n\nVLU-Net weights for vlunet, trained by `vlunet-train`.\n\n\
+         Licence: {}.\n\nTraining data: {}\n\n## Training\n\n\
+         - Restorer: {} of {} steps, {} patches, {:.1} hours; the weights are a running average \
+         (decay {}).\n- VLM head: {} steps; prompts: {}.\n",
+        options.name,
+        options.version,
+        options.license,
+        options.data,
+        progress.step,
+        recipe.steps,
+        progress.pictures,
+        progress.seconds / 3600.0,
+        recipe.average,
+        head.steps,
+        head.prompts.iter().map(|prompt| prompt.text.as_str()).collect::<Vec<_>>().join(", "),
+    );
+    let last = journal.iter().rev().find_map(|event| match event {
+        Event::Validation { step, psnr, .. } => Some((step, psnr)),
+        Event::Train { .. } => None,
+    });
+    if let Some((step, psnr)) = last {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            card,
+            "\n## Held-out training pictures\n\nMean PSNR in dB at step {step}, the task given.\n\n\
+             | task | degraded | restored |\n|---|---|---|\n"
+        );
+        for (task, [before, after]) in psnr {
+            let _ = writeln!(card, "| {task} | {before:.2} | {after:.2} |");
+        }
+    }
+    if let Some(metrics) = &options.metrics {
+        let _ = write!(card, "\n## What it reaches\n\n{}\n", metrics.trim());
+    }
+    let _ = write!(card, "\n## Recipe\n\n```toml\n{}```\n", recipe.to_toml()?);
+    Ok(card)
+}
