@@ -8,7 +8,7 @@
 # `pack` puts the program, a recipe or a run to go on with, the head and the pictures into one
 # folder of at most 64 MB. There, `FOLDER/run.sh --minutes 8` needs no Rust and no installation.
 # `fetch` takes what it left in its output folder over into the run; then `pack --run` goes on.
-# docs/training.md has an example.
+# docs/gpus.md has an example.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
