@@ -219,3 +219,49 @@ impl Recipe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_recipe_that_is_shipped_reads_and_survives_the_round_trip() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/recipes");
+        let mut count = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            // The head's recipe is of another kind.
+            if path.extension().is_some_and(|e| e == "toml") && path.file_stem().is_some_and(|s| s != "head") {
+                let recipe = Recipe::open(&path).unwrap();
+                assert_eq!(Recipe::parse(&recipe.to_toml().unwrap()).unwrap(), recipe, "{}", path.display());
+                count += 1;
+            }
+        }
+        assert_eq!(count, 6);
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named() {
+        let nano = include_str!("../../models/recipes/nano.toml");
+        for (from, to, named) in [
+            ("patch = 64", "patch = 60", "patches of 60"),
+            ("batch = 16", "batch = 0", "a batch of 0"),
+            ("peak = 2e-3", "peak = -1.0", "rate.peak"),
+            ("until = 0.5", "until = 1.5", "1.5"),
+            ("network = \"nano\"", "network = \"nana\"", "nana"),
+            ("seed = 1", "seed = 1\naverage = 1.0", "average"),
+            ("seed = 1", "sead = 1", "sead"),
+        ] {
+            assert!(nano.contains(from), "{from}");
+            let message = Recipe::parse(&nano.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(message.contains(named), "{message}");
+        }
+    }
+
+    #[test]
+    fn phases_follow_one_another_to_the_end_and_beyond() {
+        let recipe = Recipe::parse(include_str!("../../models/recipes/nano.toml")).unwrap();
+        let patches = [0, 499, 500, 849, 850, 999, 1000, 2000].map(|step| recipe.phase(step, 1000).patch);
+        assert_eq!(patches, [64, 64, 96, 96, 128, 128, 128, 128]);
+    }
+}
