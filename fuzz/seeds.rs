@@ -12,6 +12,8 @@ fn main() -> std::io::Result<()> {
         ("checkpoint", seeds::checkpoints()),
         ("manifest", seeds::bundles()),
         ("picture", seeds::pictures()),
+        ("recipe", seeds::recipes()),
+        ("shard", seeds::shards()),
     ];
     for (target, files) in sets {
         let folder = std::path::Path::new("corpus").join(target);

@@ -1,14 +1,14 @@
-//! An authors' checkpoint, or bare weights, to a bundle.
+//! An authors' checkpoint to a bundle.
 
 use crate::arch::{ClipConfig, DEGRADATION_DIM};
 use crate::backend::{Input, Model, Options};
 use crate::bundle::{Builder, Golden, Preprocessing, Prompt, Task, VlmManifest};
 use crate::source::synthetic::{SyntheticConfig, SyntheticSource, Weather};
 use crate::vlm::{Degradation, tokenize};
-use crate::weights::{Checkpoint, Weights, read_restorer, read_safetensors, read_vlm};
+use crate::weights::{Checkpoint, Weights, read_restorer, read_vlm};
 use crate::{Error, Result, frame, onnx};
-use ndarray::{Array1, Array2, Axis, Ix2};
-use std::path::{Path, PathBuf};
+use ndarray::{Array1, Array2, Axis};
+use std::path::Path;
 
 /// The prompts that the authors' text tower was trained with, in their order.
 const PAPER_PROMPTS: [(&str, Task); 7] = [
@@ -20,9 +20,6 @@ const PAPER_PROMPTS: [(&str, Task); 7] = [
     ("image with blur", Task::Deblur),
     ("image with low light", Task::LowLight),
 ];
-
-/// More than the d_I of any number of tasks take.
-const MAX_DEGRADATION_BYTES: u64 = 16 << 20;
 
 /// Size of the golden frame: a multiple of every network's.
 const GOLDEN_SIZE: (u32, u32) = (128, 96);
@@ -38,9 +35,6 @@ pub struct ImportOptions {
     pub license: String,
     /// What the weights were trained on, and by whom.
     pub training_data: String,
-    /// For a checkpoint without a VLM head: safetensors with `degradation` `[N, 512]`, one
-    /// learned d_I per task, and the tasks' names as a JSON list under `tasks` in its metadata.
-    pub degradations: Option<PathBuf>,
     /// How the text tower and the golden frame are computed.
     pub backend: Options,
 }
@@ -51,29 +45,24 @@ pub struct ImportOptions {
 /// that what is written is known to run.
 ///
 /// # Errors
-/// [`Error::Weights`] where tensors are missing, misshaped or not finite, or there is neither
-/// a VLM head nor a list of degradations; [`Error::Model`] where a network doesn't run.
+/// [`Error::Weights`] where tensors are missing, misshaped or not finite, or there is no VLM
+/// head; [`Error::Model`] where a network doesn't run.
 pub fn import(checkpoint: &Path, options: &ImportOptions) -> Result<Builder> {
     let checkpoint = Checkpoint::open(checkpoint)?;
-    let head = match &options.degradations {
-        Some(file) => learned_degradations(file)?,
-        None => match read_vlm(&checkpoint)? {
-            Some((config, weights)) => vlm_head(&config, &weights, &options.backend)?,
-            None => {
-                return Err(Error::Weights(format!(
-                    "{} has no VLM head: give a file with one d_I per task by --degradations",
-                    checkpoint.path().display()
-                )));
-            }
-        },
-    };
+    let (config, weights) = read_vlm(&checkpoint)?.ok_or_else(|| {
+        Error::Weights(format!(
+            "{} has no VLM head, without which nothing tells the restorer what to undo",
+            checkpoint.path().display()
+        ))
+    })?;
+    let head = vlm_head(&config, &weights, &options.backend)?;
+    drop(weights);
     let (config, weights) = read_restorer(&checkpoint)?;
     drop(checkpoint);
     log::info!("restorer: {config:?}");
     let restorer = onnx::restorer(&config, &weights, onnx::Size::Symbolic)?;
     drop(weights);
-    let vectors = head.degradations.as_ref().or(head.text_features.as_ref());
-    let typical = vectors.and_then(|vectors| vectors.rows().into_iter().next().map(|row| row.to_vec()));
+    let typical = head.text_features.rows().into_iter().next().map(|row| row.to_vec());
     let degradation = Degradation::new(typical.unwrap_or_default())?;
     let model = Model::open(&restorer, "the imported restorer", &options.backend)?;
     let golden = golden_frame(&model, &degradation)?;
@@ -84,10 +73,9 @@ pub fn import(checkpoint: &Path, options: &ImportOptions) -> Result<Builder> {
         training_data: options.training_data.clone(),
         config,
         restorer,
-        vlm: head.vlm,
+        vlm: Some(head.vlm),
         prompts: head.prompts,
-        text_features: head.text_features,
-        degradations: head.degradations,
+        text_features: Some(head.text_features),
         golden: Some(golden),
         card: None,
     })
@@ -95,10 +83,9 @@ pub fn import(checkpoint: &Path, options: &ImportOptions) -> Result<Builder> {
 
 /// What tells the restorer which degradation there is.
 struct Head {
-    vlm: Option<(VlmManifest, Vec<u8>)>,
+    vlm: (VlmManifest, Vec<u8>),
     prompts: Vec<Prompt>,
-    text_features: Option<Array2<f32>>,
-    degradations: Option<Array2<f32>>,
+    text_features: Array2<f32>,
 }
 
 fn vlm_head(config: &ClipConfig, weights: &Weights, options: &Options) -> Result<Head> {
@@ -117,35 +104,10 @@ fn vlm_head(config: &ClipConfig, weights: &Weights, options: &Options) -> Result
     }
     let manifest = VlmManifest { config: config.clone(), preprocessing: Preprocessing::clip() };
     Ok(Head {
-        vlm: Some((manifest, onnx::image_tower(config, weights)?)),
+        vlm: (manifest, onnx::image_tower(config, weights)?),
         prompts: PAPER_PROMPTS.map(|(text, task)| Prompt { text: text.into(), task }).to_vec(),
-        text_features: Some(features),
-        degradations: None,
+        text_features: features,
     })
-}
-
-fn learned_degradations(file: &Path) -> Result<Head> {
-    let name = file.display().to_string();
-    let (tensors, metadata) = read_safetensors(file, MAX_DEGRADATION_BYTES)?;
-    tensors.check_finite()?;
-    let tasks = metadata.get("tasks").and_then(|json| serde_json::from_str::<Vec<String>>(json).ok());
-    let tasks =
-        tasks.ok_or_else(|| Error::Weights(format!("{name} has no JSON list of tasks in its metadata")))?;
-    let vectors = tensors.get("degradation")?;
-    if vectors.shape() != [tasks.len(), DEGRADATION_DIM] {
-        return Err(Error::Weights(format!(
-            "degradation of {name} has shape {:?}, not one row of {DEGRADATION_DIM} for each of {} tasks",
-            vectors.shape(),
-            tasks.len()
-        )));
-    }
-    let prompts = tasks
-        .into_iter()
-        .map(|text| Ok(Prompt { task: Task::of_prompt(&text)?, text }))
-        .collect::<Result<Vec<Prompt>>>()?;
-    let degradations =
-        vectors.clone().into_dimensionality::<Ix2>().map_err(|e| Error::Weights(e.to_string()))?;
-    Ok(Head { vlm: None, prompts, text_features: None, degradations: Some(degradations) })
 }
 
 /// What the restorer makes of a frame of the synthetic road.

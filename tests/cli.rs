@@ -45,7 +45,7 @@ const COMMANDS: [(&[&str], &[&str], bool); 10] = [
     (&["info"], &["--size", "--json"], false),
     (
         &["import"],
-        &["--output", "--name", "--version-of-weights", "--license", "--training-data", "--degradations"],
+        &["--output", "--name", "--version-of-weights", "--license", "--training-data"],
         false,
     ),
     (&["export"], &["--output", "--model"], false),

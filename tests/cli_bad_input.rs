@@ -1,5 +1,7 @@
 //! Whatever is wrong with a picture, a path or a flag is one clear line, and leaves no file.
 
+#[path = "support/bundle.rs"]
+mod bundle;
 #[path = "support/program.rs"]
 mod program;
 
@@ -45,7 +47,7 @@ fn a_folder_without_pictures_is_named() {
     workplace.write("papers/notes.txt", "no picture");
     workplace.refuse(&restore("papers", "out"), &["papers", "no pictures"]);
     workplace.refuse(&restore("nowhere/", "out"), &["nowhere", "No such file"]);
-    workplace.refuse(&["detect", "papers", "--model", NANO], &["no VLM head"]);
+    workplace.refuse(&["detect", "papers", "--model", NANO], &["papers", "no pictures"]);
     workplace.refuse(&["eval", "-d", "papers", "--task", "rain", "--model", NANO], &["papers"]);
     workplace.refuse(&["eval", "-d", "nowhere", "--task", "rain", "--model", NANO], &["nowhere"]);
 }
@@ -104,9 +106,6 @@ fn a_flag_that_makes_no_sense_is_named() {
     with(&["--threads", "100000"], &["--threads"]);
     with(&["--task", "rain", "--backend", "tensorrt"], &["--backend", "TensorRT"]);
     with(&["--task", "rain", "--dtype", "int8"], &["int8", "f32"]);
-    // No --task, and a model that can't detect.
-    with(&[], &["no VLM head", "--task"]);
-    workplace.refuse(&["detect", "a.png", "--model", NANO], &["no VLM head"]);
     workplace.refuse(&["info", "--size", "640"], &["--size", "WIDTHxHEIGHT"]);
     workplace.refuse(&["info", "a.png"], &["a.png"]);
     workplace.refuse(&["info", "gigantic"], &["gigantic", "nano"]);
@@ -115,12 +114,14 @@ fn a_flag_that_makes_no_sense_is_named() {
     workplace.refuse(&["import", "gone.ckpt", "-o", "out"], &["gone.ckpt"]);
 }
 
-#[cfg(feature = "embedded-model")]
 #[test]
-fn the_embedded_model_says_that_it_cannot_detect() {
+fn a_model_that_cannot_detect_says_so() {
     let workplace = Workplace::new();
     workplace.picture("a.png");
-    workplace.refuse(&["detect", "a.png"], &["nano", "no VLM head"]);
+    bundle::builder(bundle::identity()).write(&workplace.path("headless")).unwrap();
+    workplace.refuse(&["detect", "a.png", "--model", "headless"], &["headless", "no VLM head"]);
+    let restore = ["restore", "a.png", "-o", "out.png", "--model", "headless"];
+    workplace.refuse(&restore, &["no VLM head", "--task"]);
 }
 
 #[test]

@@ -10,8 +10,14 @@ mod checkpoint_body;
 mod manifest_body;
 #[path = "../fuzz/bodies/picture.rs"]
 mod picture_body;
+#[cfg(feature = "train")]
+#[path = "../fuzz/bodies/recipe.rs"]
+mod recipe_body;
 #[path = "support/seeds.rs"]
 mod seeds;
+#[cfg(feature = "train")]
+#[path = "../fuzz/bodies/shard.rs"]
+mod shard_body;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -96,4 +102,16 @@ fn no_damage_to_a_bundle_is_a_panic() {
 #[test]
 fn no_damage_to_a_picture_is_a_panic() {
     assert_survives(&seeds::pictures(), |bytes| bytes, picture_body::body);
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn no_damage_to_a_shard_is_a_panic() {
+    assert_survives(&seeds::shards(), repair_tar, shard_body::body);
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn no_damage_to_a_recipe_is_a_panic() {
+    assert_survives(&seeds::recipes(), |bytes| bytes, recipe_body::body);
 }

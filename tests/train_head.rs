@@ -210,7 +210,6 @@ fn a_trained_head_tells_dark_from_clear_in_the_bundle_that_ships_it() {
         vlm: None,
         prompts: Vec::new(),
         text_features: None,
-        degradations: None,
         golden: None,
     };
     head.add_to(&mut builder);

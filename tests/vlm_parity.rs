@@ -46,7 +46,6 @@ fn options() -> ImportOptions {
         version: semver::Version::new(1, 0, 0),
         license: "none".into(),
         training_data: "random numbers".into(),
-        degradations: None,
         backend: Options::default(),
     }
 }

@@ -30,8 +30,6 @@ pub struct Builder {
     pub prompts: Vec<Prompt>,
     /// d_T of each prompt, `[N, 512]`.
     pub text_features: Option<Array2<f32>>,
-    /// A typical d_I of each prompt, `[N, 512]`.
-    pub degradations: Option<Array2<f32>>,
     /// The golden frame.
     pub golden: Option<Golden>,
     /// The model card, in Markdown.
@@ -93,11 +91,11 @@ impl Builder {
             Some((manifest, onnx)) => (Some(manifest), Some(add("vlm.f32.onnx", onnx))),
             None => (None, None),
         };
-        let vectors: Weights =
-            [(Prompts::TEXT_FEATURES, self.text_features), (Prompts::DEGRADATIONS, self.degradations)]
-                .into_iter()
-                .filter_map(|(name, matrix)| Some((name.to_owned(), matrix?.into_dyn())))
-                .collect();
+        let vectors: Weights = self
+            .text_features
+            .into_iter()
+            .map(|matrix| (Prompts::TEXT_FEATURES.to_owned(), matrix.into_dyn()))
+            .collect();
         let prompt_vectors = add("prompts.safetensors", to_safetensors(&vectors, None)?);
         let golden =
             self.golden.map(|golden| Ok(add("golden.safetensors", golden.to_bytes()?))).transpose()?;

@@ -104,15 +104,11 @@ pub struct Prompt {
 pub struct Prompts {
     prompts: Vec<Prompt>,
     text_features: Option<Array2<f32>>,
-    degradations: Option<Array2<f32>>,
 }
 
 impl Prompts {
     /// Name of the tensor with d_T, the text tower's vector of each prompt.
     pub const TEXT_FEATURES: &str = "text_features";
-
-    /// Name of the tensor with a typical d_I of each prompt.
-    pub const DEGRADATIONS: &str = "degradations";
 
     pub(super) fn parse(prompts: &[Prompt], bytes: &[u8]) -> Result<Self, String> {
         let (tensors, _) = parse_safetensors(bytes, "the prompt file").map_err(|e| e.to_string())?;
@@ -131,7 +127,6 @@ impl Prompts {
         Ok(Self {
             prompts: prompts.to_vec(),
             text_features: matrix(Self::TEXT_FEATURES)?,
-            degradations: matrix(Self::DEGRADATIONS)?,
         })
     }
 
@@ -140,7 +135,7 @@ impl Prompts {
         &self.prompts
     }
 
-    /// d_T of each prompt, `[N, 512]`, where the bundle has a VLM head.
+    /// d_T of each prompt, `[N, 512]`.
     pub fn text_features(&self) -> Option<&Array2<f32>> {
         self.text_features.as_ref()
     }
@@ -176,10 +171,10 @@ impl Prompts {
         })
     }
 
-    /// The d_I that stands for a prompt: a typical picture's, or else its text's, to which
-    /// training has pulled pictures of that degradation.
+    /// The d_I that stands for a prompt: its text's vector, to which training has pulled
+    /// pictures of that degradation.
     pub fn degradation(&self, index: usize) -> Option<ArrayView1<'_, f32>> {
-        let vectors = self.degradations.as_ref().or(self.text_features.as_ref())?;
+        let vectors = self.text_features.as_ref()?;
         (index < vectors.nrows()).then(|| vectors.row(index))
     }
 }
@@ -211,7 +206,6 @@ mod tests {
                 prompt("haze", Task::Dehaze),
             ],
             text_features: None,
-            degradations: None,
         };
         assert_eq!(prompts.find("noise").unwrap(), 1);
         assert_eq!(prompts.find("Noise 50").unwrap(), 2);

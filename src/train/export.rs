@@ -57,7 +57,6 @@ pub fn export(run: &RunFolder, head: Head, options: &ExportOptions) -> Result<Bu
         vlm: None,
         prompts: Vec::new(),
         text_features: None,
-        degradations: None,
         golden: Some(golden),
         card: Some(card),
     };

@@ -7,6 +7,7 @@ use crate::vlm::Detector;
 use crate::weights::read_safetensors;
 use crate::{Error, Result, backend, frame};
 use ndarray::{Array2, Ix2};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -54,6 +55,7 @@ impl Guide {
         let broken = |why: &str| Error::Weights(format!("{}: {why}", path.display()));
         let prompts = metadata.get("prompts").and_then(|list| serde_json::from_str(list).ok());
         let prompts: Vec<String> = prompts.ok_or_else(|| broken("it has no list of prompts"))?;
+        tensors.check_finite().map_err(|e| broken(&e.to_string()))?;
         let vectors = tensors.get(Prompts::TEXT_FEATURES)?.view().into_dimensionality::<Ix2>();
         let vectors = vectors.map_err(|_| broken("its text features are no matrix"))?;
         if vectors.dim() != (prompts.len(), DEGRADATION_DIM) {
@@ -67,6 +69,21 @@ impl Guide {
         let rows = vectors.outer_iter().map(|row| row.to_vec());
         let texts = prompts.iter().cloned().zip(rows).collect();
         Self { prompts, texts, detector }
+    }
+
+    /// Whether there are vectors of prompts alone, and no image tower.
+    pub fn is_blind(&self) -> bool {
+        self.detector.is_none()
+    }
+
+    /// SHA-256 of the prompts and their vectors, in hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for (prompt, vector) in &self.texts {
+            hash.update(format!("{} {prompt}", prompt.len()));
+            vector.iter().for_each(|value| hash.update(value.to_le_bytes()));
+        }
+        crate::weights::hex(&hash.finalize())
     }
 
     /// The vectors of a picture.

@@ -5,7 +5,9 @@ use super::loss::Loss;
 use super::optimizer::{AdamW, Schedule};
 use crate::arch::VluNetConfig;
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 
 /// A recipe for a restorer.
@@ -50,13 +52,38 @@ pub struct Recipe {
 }
 
 /// The network to train.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Network {
     /// [`VluNetConfig::preset`]: `full`, `small`, `nano`, `pico`.
     Preset(String),
     /// Any other.
     Config(VluNetConfig),
+}
+
+// By hand, as serde's own way for untagged enums does not say which key is at fault.
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NetworkVisitor)
+    }
+}
+
+struct NetworkVisitor;
+
+impl<'de> Visitor<'de> for NetworkVisitor {
+    type Value = Network;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a preset's name or a table of the network's values")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Network, E> {
+        Ok(Network::Preset(name.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Network, A::Error> {
+        VluNetConfig::deserialize(MapAccessDeserializer::new(map)).map(Network::Config)
+    }
 }
 
 /// A part of a run.
@@ -105,6 +132,9 @@ impl Default for Teacher {
     }
 }
 
+/// Pixels of a batch: far more than a device trains on, far less than would fill a machine.
+const LARGEST_BATCH: usize = 64 << 20;
+
 fn parts() -> usize {
     4
 }
@@ -130,8 +160,9 @@ impl Recipe {
     /// [`Error::Input`] as [`Self::open`].
     pub fn parse(text: &str) -> Result<Self> {
         let recipe: Self = toml::from_str(text).map_err(|e| {
-            let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            Error::Input(format!("line {line}: {}", e.message()))
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            Error::Input(format!("line {line}: {}", crate::error::one_line(e.message())))
         })?;
         recipe.validate()?;
         Ok(recipe)
@@ -189,6 +220,9 @@ impl Recipe {
             }
             if !(1..=4096).contains(batch) {
                 return fail(format!("a batch of {batch}; it must be in 1..=4096"));
+            }
+            if batch * patch * patch > LARGEST_BATCH {
+                return fail(format!("a batch of {batch} patches of {patch}x{patch} is over 64 megapixels"));
             }
         }
         let in_range = [

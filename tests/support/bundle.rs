@@ -67,8 +67,7 @@ pub fn builder(restorer: Vec<u8>) -> Builder {
             Prompt { text: "haze".into(), task: Task::Dehaze },
             Prompt { text: "rain".into(), task: Task::Derain },
         ],
-        text_features: None,
-        degradations: Some(Array2::from_elem((2, DEGRADATION_DIM), 0.25)),
+        text_features: Some(Array2::from_elem((2, DEGRADATION_DIM), 0.25)),
         golden: Some(Golden {
             image: picture.clone(),
             degradation: ArrayD::from_elem(vec![1, DEGRADATION_DIM], 0.25),

@@ -11,6 +11,7 @@ pub const NANO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/nano");
 
 pub struct Workplace {
     folder: TempDir,
+    program: &'static str,
 }
 
 /// What a run left behind.
@@ -22,9 +23,14 @@ pub struct Run {
 }
 
 impl Workplace {
-    /// An empty folder.
+    /// An empty folder, for `vlunet`.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self::of(env!("CARGO_BIN_EXE_vlunet"))
+    }
+
+    /// An empty folder, for another program.
+    pub fn of(program: &'static str) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), program }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -62,7 +68,7 @@ impl Workplace {
 
     /// The program with the folder as its working directory.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vlunet"));
+        let mut command = Command::new(self.program);
         command.args(args);
         self.prepared(command)
     }
@@ -75,7 +81,7 @@ impl Workplace {
     /// Runs a line of bash in the folder, in which `$VLUNET` is the program.
     pub fn shell(&self, line: &str) -> Run {
         let mut command = Command::new("bash");
-        command.args(["-c", line]).env("VLUNET", env!("CARGO_BIN_EXE_vlunet"));
+        command.args(["-c", line]).env("VLUNET", self.program);
         Run::of(&mut self.prepared(command))
     }
 

@@ -65,3 +65,56 @@ pub fn pictures() -> Vec<Vec<u8>> {
     files.extend([ImageFormat::Png, ImageFormat::WebP].map(|format| encoded(&veiled, format)));
     files
 }
+
+/// Shards of pairs and clean pictures, and of things that are none.
+pub fn shards() -> Vec<Vec<u8>> {
+    let shard = |files: &[(&str, &[u8])]| {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (name, bytes) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            archive.append_data(&mut header, name, *bytes).unwrap();
+        }
+        archive.into_inner().unwrap()
+    };
+    let pictures = pictures();
+    let (png, jpeg) = (pictures[0].as_slice(), pictures[1].as_slice());
+    let long = format!("clean/{}.jpg", "a".repeat(150));
+    vec![
+        shard(&[("rain/0001.input.jpg", jpeg), ("rain/0001.target.png", png), ("rain/0001.txt", b"rain")]),
+        shard(&[("clean/7.png", png), (&long, jpeg), ("./8.jpg", jpeg)]),
+        shard(&[("notes.json", b"{}"), ("empty.jpg", b"")]),
+    ]
+}
+
+/// A recipe that ships, and one with every key.
+pub fn recipes() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../../models/recipes/nano.toml").to_vec(),
+        br#"
+            network = { dim = 10, num_blocks = [1, 1, 1, 1], num_refinement_blocks = 1, heads = [1, 2, 4, 8], ffn_expansion_factor = 2.0, de_dim = 2, stem = 4 }
+            steps = 6
+            seed = 3
+            average = 0.99
+            from_image = 0.5
+            phases = [{ until = 0.5, patch = 32, batch = 2 }, { until = 1.0, patch = 64, batch = 1 }]
+            rounds = { pictures = 4, steps = 4, held_out = 2, validate = 100 }
+            optimizer = { betas = [0.9, 0.99], weight_decay = 1e-4, clip = 1.0 }
+            rate = { peak = 1e-3, last = 1e-4, warm_up = 2 }
+            loss = { l1 = 1.0, frequency = 0.1, ssim = 0.1 }
+            teacher = { weight = 0.5 }
+            [[data]]
+            set = "clean"
+            task = "denoise"
+            prompt = "grainy"
+            degrade = { kind = "noise", sigma = [5, 55] }
+            mixed_with = ["haze", "jpeg"]
+            mixed_chance = 0.5
+            weight = 2.0
+            [[data]]
+            set = "rain"
+            task = "derain"
+        "#
+        .to_vec(),
+    ]
+}

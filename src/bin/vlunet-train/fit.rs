@@ -1,5 +1,6 @@
 //! `vlunet-train fit`: trains a restorer.
 
+use crate::output;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +48,10 @@ pub struct Args {
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
 
+    /// Stops after that many steps, to be resumed: for trying things out.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    stop_after: Option<u64>,
+
     /// Minutes between two checkpoints.
     #[arg(long, value_name = "M", default_value_t = 5.0)]
     checkpoint_every: f64,
@@ -72,9 +77,6 @@ pub fn run(args: &Args) -> Result<()> {
         Some(path) => Recipe::open(path)?,
         None => Recipe::open(&folder.recipe())?,
     };
-    let opening =
-        Opening { least_side: recipe.largest_patch() as u32, strict: args.strict, ..Opening::default() };
-    let library = Library::open(&args.data, &opening)?;
     let guide = if args.head.ends_with(".safetensors") {
         Guide::from_text_features(args.head.as_ref())?
     } else {
@@ -86,6 +88,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let limits = Limits {
         time: args.minutes.map(minutes).transpose()?,
+        steps: args.stop_after,
         checkpoint_every: minutes(args.checkpoint_every)?,
         devices,
     };
@@ -98,12 +101,19 @@ pub fn run(args: &Args) -> Result<()> {
     let flag = interrupted.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .map_err(|e| Error::Input(format!("cannot listen for Ctrl-C: {e}")))?;
+    // Last, as it takes longest.
+    let opening =
+        Opening { least_side: recipe.largest_patch() as u32, strict: args.strict, ..Opening::default() };
+    let library = Library::open(&args.data, &opening)?;
     let fit = Fit::open(recipe, folder, library, guide, origins, limits, args.resume)?;
     match fit.run(&interrupted)? {
-        End::Finished => println!("the run is done: {}", args.run.display()),
-        End::OutOfTime | End::Interrupted => {
-            println!("the run stopped; go on with --resume: {}", args.run.display());
-        }
+        End::Finished => output::line(format!("the run is done: {}", args.run.display())),
+        End::OutOfTime | End::Interrupted => output::line(format!(
+            "the run stopped and is saved; go on with: vlunet-train fit --resume --run {} --data {} --head {}{}",
+            args.run.display(),
+            args.data.display(),
+            args.head,
+            args.teacher.as_ref().map(|teacher| format!(" --teacher {teacher}")).unwrap_or_default()
+        )),
     }
-    Ok(())
 }

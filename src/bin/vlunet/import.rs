@@ -6,7 +6,7 @@ use vlunet::bundle::Builder;
 use vlunet::import::{ImportOptions, import};
 use vlunet::{Result, backend};
 
-/// Makes a bundle of a checkpoint: the authors' (.ckpt, .pth), or bare weights (.safetensors).
+/// Makes a bundle of a checkpoint: the authors' (.ckpt, .pth), or the same as .safetensors.
 ///
 /// No code in the checkpoint is run; its optimizer state and other objects are left out.
 #[derive(clap::Args)]
@@ -37,10 +37,6 @@ pub struct Args {
     /// What the weights were trained on.
     #[arg(long, default_value = "unknown")]
     training_data: String,
-
-    /// For weights without a VLM head: safetensors with one d_I per task.
-    #[arg(long, value_name = "FILE")]
-    degradations: Option<PathBuf>,
 }
 
 pub fn run(args: Args) -> Result<()> {
@@ -52,7 +48,6 @@ pub fn run(args: Args) -> Result<()> {
         version: args.version_of_weights,
         license: args.license,
         training_data: args.training_data,
-        degradations: args.degradations,
         backend: backend::Options::default(),
     };
     let builder = import(&args.checkpoint, &options)?;

@@ -33,6 +33,18 @@ impl Source {
         };
         Ok(crate::frame::to_rgb8(picture.planes.view()))
     }
+
+    /// The file's bytes, if it is a JPEG.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it can't be read.
+    pub(super) fn jpeg(&self) -> Result<Option<Vec<u8>>> {
+        let bytes = match self {
+            Self::File(path) => fs::read(path).map_err(Error::io("read", path))?,
+            Self::Packed { bytes, .. } => bytes.clone(),
+        };
+        Ok(bytes.starts_with(&[0xFF, 0xD8, 0xFF]).then_some(bytes))
+    }
 }
 
 /// The files of one sample.

@@ -225,7 +225,7 @@ impl Weighty for Pair {
     }
 }
 
-fn clean(files: &Files, opening: &Opening) -> Result<Arc<RgbImage>> {
+pub(super) fn clean(files: &Files, opening: &Opening) -> Result<Arc<RgbImage>> {
     match &files.clean {
         Some(source) => {
             let rgb = source.decode()?;
@@ -236,7 +236,7 @@ fn clean(files: &Files, opening: &Opening) -> Result<Arc<RgbImage>> {
     }
 }
 
-fn pair(files: &Files, set: &str, opening: &Opening) -> Result<Pair> {
+pub(super) fn pair(files: &Files, set: &str, opening: &Opening) -> Result<Pair> {
     let (input, target) = match (&files.input, &files.target) {
         (Some(input), Some(target)) => (input, target),
         (Some(lonely), None) | (None, Some(lonely)) => {

@@ -212,6 +212,8 @@ fn a_patch_is_a_turned_or_mirrored_part_of_its_picture() {
         prompt: String::new(),
         set: String::new(),
         severity: 0.0,
+        sigma: None,
+        second: None,
     };
     for (task, turns) in [(Task::Denoise, 8), (Task::Derain, 4)] {
         let batch = cut(&[sample(task)], 8, 64, 1, 0).unwrap();

@@ -79,6 +79,5 @@ impl Head {
         bundle.vlm = Some((self.manifest, self.onnx));
         bundle.prompts = self.prompts;
         bundle.text_features = Some(self.text_features);
-        bundle.degradations = None;
     }
 }

@@ -34,6 +34,9 @@ pub struct Progress {
     pub seconds: f64,
     /// Pictures (patches) seen so far.
     pub pictures: u64,
+    /// SHA-256 of the prompts and vectors that the run is guided by.
+    #[serde(default)]
+    pub head: String,
 }
 
 /// Key of the progress in the file's metadata.
@@ -49,7 +52,7 @@ impl State {
     /// At the start of a run.
     pub fn new(parameters: Parameters, recipe: String) -> Self {
         Self {
-            progress: Progress { recipe, step: 0, seconds: 0.0, pictures: 0 },
+            progress: Progress { recipe, step: 0, seconds: 0.0, pictures: 0, head: String::new() },
             moments: Moments::new(&parameters),
             average: parameters.clone(),
             parameters,

@@ -4,6 +4,7 @@ use super::RunFolder;
 use super::checkpoint::State;
 use super::curves::draw;
 use super::journal::{Event, Journal};
+use super::recent::Recent;
 use super::validation::Validation;
 use crate::arch::DEGRADATION_DIM;
 use crate::bundle::{Bundle, Dtype, Task};
@@ -32,9 +33,12 @@ const VALIDATION_PICTURES: usize = 36;
 pub struct Limits {
     /// Stops, to be resumed, after this long.
     pub time: Option<Duration>,
+    /// Stops, to be resumed, after so many steps.
+    pub steps: Option<u64>,
     /// Time between two checkpoints.
     pub checkpoint_every: Duration,
-    /// The devices that share each batch: one entry per thread of a CPU, or one per GPU. The state is on the first.
+    /// The devices that share each batch: one entry per thread of a CPU, or one per GPU. The
+    /// state is on the first.
     pub devices: Vec<Device>,
 }
 
@@ -80,7 +84,7 @@ impl Taught {
 pub enum End {
     /// The run is done.
     Finished,
-    /// Its time was up; it can be resumed.
+    /// Its time was up, or its steps were; it can be resumed.
     OutOfTime,
     /// It was interrupted; it can be resumed.
     Interrupted,
@@ -120,13 +124,33 @@ impl Fit {
         let network = VluNet::new(config.clone());
         let device = limits.devices.first().ok_or_else(|| Error::Train("there is no device".into()))?;
         let checkpoint = folder.checkpoint();
-        let state = if resume {
+        if guide.is_blind() && recipe.from_image > 0.0 {
+            return Err(Error::Train(format!(
+                "the recipe looks at pictures (from_image = {}), but this head has no image tower",
+                recipe.from_image
+            )));
+        }
+        let head = guide.fingerprint();
+        let mut state = if resume {
+            if !checkpoint.exists() {
+                return Err(Error::Train(format!(
+                    "there is no checkpoint in {} to go on from; leave --resume out to start a run",
+                    folder.path().display()
+                )));
+            }
             let state = State::open(&checkpoint, &config.parameters(), device)?;
             if state.progress.recipe != hash {
                 return Err(Error::Train(format!(
                     "the run in {} follows another recipe ({}); start a new run",
                     folder.path().display(),
                     folder.recipe().display()
+                )));
+            }
+            // A run that began before heads were noted takes any.
+            if !state.progress.head.is_empty() && state.progress.head != head {
+                return Err(Error::Train(format!(
+                    "the run in {} began with another VLM head; give that one, or start a new run",
+                    folder.path().display()
                 )));
             }
             state
@@ -137,14 +161,13 @@ impl Fit {
                     folder.path().display()
                 )));
             }
-            std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;
-            crate::atomic_file::write_bytes(&folder.recipe(), text.as_bytes())?;
             let parameters = match &origins.from {
                 Some(run) => State::open(&run.checkpoint(), &config.parameters(), device)?.average,
                 None => initial(&config, &guide.texts(), recipe.seed, device),
             };
             State::new(parameters, hash)
         };
+        state.progress.head = head;
         let (library, held_out) = library.split(recipe.rounds.held_out);
         let held_out =
             Rounds::new(Arc::new(held_out), recipe.data.clone(), VALIDATION_PICTURES, !recipe.seed)?;
@@ -157,6 +180,11 @@ impl Fit {
             return Err(Error::Train("the teacher needs larger multiples of pixels than the student".into()));
         }
         let teacher = origins.teacher;
+        if !resume {
+            // Once nothing else can be wrong, so that a mistake leaves no folder behind.
+            std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;
+            crate::atomic_file::write_bytes(&folder.recipe(), text.as_bytes())?;
+        }
         Ok(Self { recipe, folder, network, state, rounds, guide, validation, teacher, limits })
     }
 
@@ -179,6 +207,7 @@ impl Fit {
         let mut loader = Loader::start(rounds, first, 1, move |sample| guide.vectors(sample))?;
         let mut round: Option<Ready<Vectors>> = None;
         let (start, before) = (Instant::now(), state.progress.seconds);
+        let last = limits.steps.map(|steps| state.progress.step.saturating_add(steps));
         let mut saved = Instant::now();
         let mut recent = Recent::default();
 
@@ -242,7 +271,8 @@ impl Fit {
             let end = if interrupted.load(Ordering::Relaxed) {
                 Some(End::Interrupted)
             } else {
-                limits.time.filter(|time| start.elapsed() >= *time).map(|_| End::OutOfTime)
+                let up = limits.time.is_some_and(|time| start.elapsed() >= time);
+                (up || last.is_some_and(|last| count >= last)).then_some(End::OutOfTime)
             };
             if end.is_some() || saved.elapsed() >= limits.checkpoint_every {
                 state.save(&folder.checkpoint())?;
@@ -329,42 +359,4 @@ fn diverged(folder: &RunFolder, step: u64, loss: f32) -> Error {
         "there is no checkpoint yet; lower rate.peak".into()
     };
     Error::Train(format!("the loss became {loss} at step {step}: {rest}"))
-}
-
-/// What happened since the last line of the journal.
-struct Recent {
-    start: Instant,
-    waited: f64,
-    loss: f32,
-    gradient: f32,
-    steps: usize,
-    pictures: usize,
-}
-
-impl Default for Recent {
-    fn default() -> Self {
-        Self { start: Instant::now(), waited: 0.0, loss: 0.0, gradient: 0.0, steps: 0, pictures: 0 }
-    }
-}
-
-impl Recent {
-    fn add(&mut self, loss: f32, gradient: f32, pictures: usize) {
-        self.loss += loss;
-        self.gradient += gradient;
-        self.steps += 1;
-        self.pictures += pictures;
-    }
-
-    fn event(&self, state: &State, rate: f32) -> Event {
-        let (steps, seconds) = (self.steps.max(1) as f32, self.start.elapsed().as_secs_f64().max(1e-9));
-        Event::Train {
-            step: state.progress.step,
-            loss: self.loss / steps,
-            rate,
-            gradient: self.gradient / steps,
-            pictures_per_second: self.pictures as f64 / seconds,
-            data_wait: (self.waited / seconds).min(1.0),
-            seconds: state.progress.seconds,
-        }
-    }
 }

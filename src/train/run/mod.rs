@@ -4,6 +4,7 @@ mod checkpoint;
 mod curves;
 mod fit;
 mod journal;
+mod recent;
 mod validation;
 
 pub use checkpoint::{Progress, State};
