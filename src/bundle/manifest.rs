@@ -67,7 +67,7 @@ pub struct VlmManifest {
 }
 
 /// How a picture becomes the VLM head's input: the shorter side is resized to the tower's
-/// (bicubic, a = −0.5, antialiased), the centre cropped, and each channel normalised.
+/// (bicubic, a = −0.5, antialiased), squares are cropped, and each channel normalised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
@@ -75,14 +75,36 @@ pub struct Preprocessing {
     pub mean: [f32; 3],
     /// Then divided by.
     pub std: [f32; 3],
+    /// Which squares of a picture are looked at.
+    #[serde(default, skip_serializing_if = "Crops::is_centre")]
+    pub crops: Crops,
+}
+
+/// Which squares of a picture the VLM head looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Crops {
+    /// The one in the middle, as in the paper. Nearly half of a 16:9 frame is not seen.
+    #[default]
+    Centre,
+    /// Those at both ends of the longer side, whose d_I are averaged: all of a frame is seen,
+    /// for twice the time.
+    Ends,
+}
+
+impl Crops {
+    fn is_centre(&self) -> bool {
+        *self == Self::Centre
+    }
 }
 
 impl Preprocessing {
-    /// The constants of CLIP.
+    /// The constants of CLIP, and the paper's crop.
     pub fn clip() -> Self {
         Self {
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
             std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
+            crops: Crops::Centre,
         }
     }
 }
@@ -171,7 +193,7 @@ impl Manifest {
         if let Some(vlm) = &self.vlm {
             vlm.config.validate().map_err(|e| e.to_string())?;
             let sane = |x: &f32| x.is_finite() && x.abs() <= 10.0;
-            let Preprocessing { mean, std } = &vlm.preprocessing;
+            let Preprocessing { mean, std, .. } = &vlm.preprocessing;
             if !mean.iter().chain(std).all(sane) || std.iter().any(|x| *x < 1e-3) {
                 return Err("its preprocessing constants are out of range".into());
             }

@@ -22,7 +22,7 @@ mod prompts;
 
 pub use builder::{Builder, is_archive};
 pub use golden::Golden;
-pub use manifest::{Dtype, FileEntry, Manifest, Preprocessing, Variant, VlmManifest};
+pub use manifest::{Crops, Dtype, FileEntry, Manifest, Preprocessing, Variant, VlmManifest};
 pub use prompts::{Prompt, Prompts, Task};
 
 use crate::{Error, Result};

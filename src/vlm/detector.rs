@@ -1,6 +1,7 @@
 //! Picture in, d_I and probabilities out.
 
 use super::{Degradation, preprocess};
+use crate::arch::DEGRADATION_DIM;
 use crate::backend::{Input, Model, Options, Session};
 use crate::bundle::{Bundle, Dtype, Preprocessing, Prompt, Prompts, Task, VlmManifest};
 use crate::{Error, Result};
@@ -105,15 +106,22 @@ impl Detector {
         })
     }
 
-    /// Looks at a picture `[3, H, W]`, RGB in 0..=1: its centre square, as the paper does.
+    /// Looks at a picture `[3, H, W]`, RGB in 0..=1: at the squares that the bundle's
+    /// preprocessing names.
     ///
     /// # Errors
     /// [`Error::Input`] for a picture too narrow, [`Error::Model`] where the engine fails or
     /// gives no finite vector.
     pub fn detect(&mut self, image: ArrayView3<'_, f32>) -> Result<Detection> {
-        let input = preprocess(image, self.image_size, &self.preprocessing)?.insert_axis(Axis(0)).into_dyn();
-        let outputs = self.session.run(&[("image", Input::F32(input.view()))])?;
-        let vector: Vec<f32> = outputs.get("degradation")?.iter().copied().collect();
+        let squares = preprocess(image, self.image_size, &self.preprocessing)?;
+        let share = 1.0 / squares.len() as f32;
+        let mut vector = vec![0.0; DEGRADATION_DIM];
+        for square in squares {
+            let input = square.insert_axis(Axis(0)).into_dyn();
+            let outputs = self.session.run(&[("image", Input::F32(input.view()))])?;
+            let seen = outputs.get("degradation")?;
+            vector.iter_mut().zip(seen).for_each(|(mean, value)| *mean += value * share);
+        }
         let degradation =
             Degradation::new(vector).map_err(|e| Error::Model(format!("the VLM head's {e}")))?;
         let logits = self.text_features.dot(&ArrayView1::from(degradation.as_slice()));

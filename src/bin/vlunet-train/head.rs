@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use vlunet::arch::ClipConfig;
 use vlunet::train::data::{Library, Opening};
-use vlunet::train::head::{
-    HeadFolder, HeadRecipe, LogLine, RunOptions, TextOptions, train_images, train_texts,
-};
+use vlunet::train::head::{HeadFolder, HeadRecipe, HeadRun, LogLine, RunOptions, TextOptions};
 use vlunet::{Error, Result};
 
 /// Trains the VLM head, which sees what is wrong with a picture, or goes on with its run.
@@ -59,23 +57,26 @@ pub fn run(args: &Args) -> Result<()> {
 
     let library = Library::open(&args.data, &Opening { strict: args.strict, ..Opening::default() })?;
     std::fs::create_dir_all(&args.run).map_err(Error::io("create", &args.run))?;
-    let (config, device, folder) = (ClipConfig::small(), Device::flex(), HeadFolder::new(&args.run));
-    if !folder.text_features().exists() {
+    let run = HeadRun {
+        config: ClipConfig::small(),
+        recipe,
+        folder: HeadFolder::new(&args.run),
+        options: RunOptions::default(),
+        device: Device::flex(),
+    };
+    if !run.folder.text_features().exists() {
         println!("the text side first");
-        let outcome = train_texts(&config, &folder, &TextOptions::default(), &device)?;
+        let outcome = run.train_texts(&TextOptions::default())?;
         println!("{:.0} % of held-out phrases are understood", 100.0 * outcome.accuracy);
     }
     let keep_going =
         || !interrupted.load(Ordering::Relaxed) && time.is_none_or(|time| start.elapsed() < time);
-    let steps = recipe.steps;
+    let steps = run.recipe.steps;
     let report = |line: &LogLine| {
         let accuracy = line.accuracy.map(|share| format!(", {:.1} % right", 100.0 * share));
         println!("step {}/{steps}, loss {:.3}{}", line.step, line.loss, accuracy.unwrap_or_default());
     };
-    let options = RunOptions::default();
-    let state = pool.install(|| {
-        train_images(&config, &recipe, &library, &folder, &options, &device, keep_going, report)
-    })?;
+    let state = pool.install(|| run.train_images(&library, keep_going, report))?;
     if state.step < steps {
         println!("the run stopped; the same command goes on with it: {}", args.run.display());
     } else {

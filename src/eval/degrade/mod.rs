@@ -17,6 +17,7 @@ mod blur;
 mod defocus;
 pub mod depth;
 pub mod draw;
+mod forward;
 mod guided;
 mod haze;
 mod jpeg;
@@ -33,6 +34,7 @@ mod streak;
 
 pub use blur::MotionBlur;
 pub use defocus::Defocus;
+pub use forward::ForwardMotion;
 pub use haze::Haze;
 pub use jpeg::Jpeg;
 pub use low_light::LowLight;

@@ -248,3 +248,21 @@ fn a_loader_gives_the_rounds_in_order_and_stops_when_dropped() {
     assert!(loader.waited() >= second.waited);
     drop(loader);
 }
+
+#[test]
+fn targets_of_pairs_join_the_clean_pictures_and_shrinking_keeps_them_large_enough() {
+    let picture = |side| Arc::new(RgbImage::from_fn(side, side, |x, y| image::Rgb([x as u8, y as u8, 9])));
+    let pair = Pair { input: picture(300), target: picture(300) };
+    let sets =
+        [("dark".to_owned(), Set::Pairs(vec![pair])), ("clean".to_owned(), Set::Clean(vec![picture(170)]))];
+    let library = Library::of_sets(sets).with_targets("clean").unwrap();
+    assert_eq!((library.set("clean").unwrap().len(), library.set("dark").unwrap().len()), (2, 1));
+    assert!(library.clone().with_targets("dark").is_err());
+
+    let entry = "set = \"clean\"\ntask = \"denoise\"\ndegrade = { kind = \"noise\" }\nshrink = 0.5\n";
+    let mix = Mix { entries: vec![toml::from_str(entry).unwrap()] };
+    let samples = Rounds::new(Arc::new(library), mix, 24, 3).unwrap().round(0).unwrap();
+    let sides: std::collections::BTreeSet<u32> = samples.iter().map(|sample| sample.target.width()).collect();
+    assert!(sides.len() > 6 && sides.iter().all(|side| (160..=300).contains(side)), "{sides:?}");
+    assert!(samples.iter().all(|sample| sample.degraded.dimensions() == sample.target.dimensions()));
+}

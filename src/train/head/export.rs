@@ -5,7 +5,7 @@ use super::prompts::canonical;
 use super::state::State;
 use crate::arch::ClipConfig;
 use crate::backend::Options;
-use crate::bundle::{Builder, Preprocessing, Prompt, VlmManifest};
+use crate::bundle::{Builder, Crops, Preprocessing, Prompt, VlmManifest};
 use crate::onnx;
 use crate::vlm::Detector;
 use crate::weights::Weights;
@@ -36,6 +36,11 @@ pub struct Head {
     pub steps: u64,
 }
 
+/// A tower that is small enough can look at all of a frame.
+fn preprocessing() -> Preprocessing {
+    Preprocessing { crops: Crops::Ends, ..Preprocessing::clip() }
+}
+
 impl Head {
     /// The head of a run, with the averaged weights of its image side.
     ///
@@ -62,7 +67,7 @@ impl Head {
         }
         image.check_finite()?;
         let onnx = onnx::image_tower(&config, image)?;
-        let manifest = VlmManifest { config, preprocessing: Preprocessing::clip() };
+        let manifest = VlmManifest { config, preprocessing: preprocessing() };
         Ok(Self { manifest, onnx, prompts, text_features, steps })
     }
 

@@ -1,6 +1,6 @@
 //! The second phase of a head's training: pictures, so that d_I lies at d_T.
 
-use super::image::image_vector;
+use super::image::{image_vector, sights, vector_of};
 use super::prompts::{Mixture, PROMPTS};
 use super::recipe::HeadRecipe;
 use super::state::State;
@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// Products are divided by this in the cross entropy: a picture that is certain already goes
 /// on teaching a little.
 const TEMPERATURE: f32 = 2.0;
+
+/// Sets what is dropped apart from all else that the seed draws.
+const DROPOUT_STREAM: u64 = 0xD0;
 
 /// The image side of a head in training.
 pub struct ImagePhase {
@@ -86,17 +89,18 @@ impl ImagePhase {
     /// goes on as if it had never stopped.
     ///
     /// # Errors
-    /// [`Error::Weights`] where the loss is no longer finite: `state` is then as it was.
+    /// [`Error::Train`] where the loss is no longer finite: `state` is then as it was.
     pub fn step(&mut self, state: &mut State) -> Result<StepReport> {
         let batch = self.batch(state.step)?;
         let views = self.round.as_ref().map(|(_, views)| views.as_slice()).unwrap_or_default();
         let (images, wanted) = self.tensors(batch.iter().map(|&(view, flipped)| (&views[view], flipped)));
         let tracked = state.parameters.tracked();
-        let vectors = image_vector(&tracked, &self.config, images.autodiff());
+        let sights = self.dropped(sights(&tracked, &self.config, images.autodiff()), state.step);
+        let vectors = vector_of(&tracked, sights);
         let loss = self.loss(vectors, wanted);
         let value: f32 = loss.clone().into_scalar();
         if !value.is_finite() {
-            return Err(Error::Weights(format!(
+            return Err(Error::Train(format!(
                 "the loss of the image tower is {value} at step {}",
                 state.step
             )));
@@ -132,6 +136,20 @@ impl ImagePhase {
         let mut order: Vec<(usize, bool)> = (0..count).map(|view| (view, rng.random())).collect();
         order.shuffle(&mut rng);
         Ok(order.into_iter().cycle().skip(at * recipe.batch).take(recipe.batch).collect())
+    }
+
+    /// Some of what the tower sees, made up for by the rest: no sight may be relied on alone.
+    fn dropped(&self, sights: Tensor<2>, step: u64) -> Tensor<2> {
+        let share = self.recipe.dropout;
+        if share == 0.0 {
+            return sights;
+        }
+        let [batch, count] = sights.dims();
+        let mut rng = ChaCha8Rng::seed_from_u64(derived(derived(self.recipe.seed, step), DROPOUT_STREAM));
+        let kept = (0..batch * count)
+            .map(|_| if rng.random::<f32>() < share { 0.0 } else { 1.0 / (1.0 - share) })
+            .collect::<Vec<f32>>();
+        sights * Tensor::<2>::from_data(TensorData::new(kept, [batch, count]), &self.device).autodiff()
     }
 
     /// Cross entropy between the softmax over prompts and that which the wanted vector would
@@ -181,7 +199,7 @@ impl ImagePhase {
 
 /// Appends a view as the tower takes it.
 fn normalise(view: &View, side: usize, flipped: bool, pixels: &mut Vec<f32>) {
-    let Preprocessing { mean, std } = Preprocessing::clip();
+    let Preprocessing { mean, std, .. } = Preprocessing::clip();
     for (plane, (mean, std)) in view.pixels.chunks_exact(side * side).zip(mean.into_iter().zip(std)) {
         let table: [f32; 256] = std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std);
         for row in plane.chunks_exact(side) {

@@ -29,7 +29,7 @@ pub use image_phase::{ImagePhase, StepReport};
 pub use init::initial;
 pub use phrases::Phrase;
 pub use recipe::HeadRecipe;
-pub use run::{RunOptions, train_images, train_texts};
+pub use run::{HeadRun, RunOptions};
 pub use state::State;
 pub use text_phase::{TextOptions, TextOutcome, train_text, vectors};
 pub use views::{View, Views};

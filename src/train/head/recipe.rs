@@ -24,6 +24,9 @@ pub struct HeadRecipe {
     pub seed: u64,
     /// Decay of the weights, per step and rate.
     pub weight_decay: f32,
+    /// Share of what the tower sees that is hidden from its projection at each step.
+    #[serde(default)]
+    pub dropout: f32,
     /// Share of the averaged weights that a step leaves as they are.
     pub average: f32,
     /// Weight of the squared distance between d_I and d_T, in parts of the latter's square.
@@ -82,8 +85,10 @@ impl HeadRecipe {
         if self.batch > self.samples_per_round * self.looks {
             return Err(format!("a batch of {} needs more views than a round has", self.batch));
         }
-        if !(0.0..1.0).contains(&self.average) {
-            return Err(format!("average is from 0 to below 1, not {}", self.average));
+        for (name, share) in [("average", self.average), ("dropout", self.dropout)] {
+            if !(0.0..1.0).contains(&share) {
+                return Err(format!("{name} is from 0 to below 1, not {share}"));
+            }
         }
         let rates = [self.weight_decay, self.pull, self.schedule.peak, self.schedule.last];
         if rates.iter().any(|value| !(0.0..=1000.0).contains(value)) {

@@ -42,87 +42,102 @@ const HELD_OUT: usize = 10;
 /// Held-out pictures that are looked at.
 const TEST_SAMPLES: usize = 192;
 
-/// Trains the text side, and keeps it and d_T of the canonical prompts in the folder.
-///
-/// # Errors
-/// As [`train_text`]; [`crate::Error::Io`] where the folder can't be written.
-pub fn train_texts(
-    config: &ClipConfig,
-    folder: &HeadFolder,
-    options: &TextOptions,
-    device: &Device,
-) -> Result<TextOutcome> {
-    let parameters = initial(&config.text_parameters(), options.seed, device);
-    let log = |step, loss| log::debug!("text side, step {step}: loss {loss}");
-    let (parameters, outcome) = train_text(config, parameters, options, device, log)?;
-    folder.write_text(&parameters.to_weights()?, &outcome.features)?;
-    Ok(outcome)
+/// A run of a head: what is trained, how, and where it is kept.
+#[derive(Clone, Debug)]
+pub struct HeadRun {
+    /// The head's towers.
+    pub config: ClipConfig,
+    /// How its image side is trained.
+    pub recipe: HeadRecipe,
+    /// Where all is kept.
+    pub folder: HeadFolder,
+    /// How often things are done.
+    pub options: RunOptions,
+    /// What computes.
+    pub device: Device,
 }
 
-/// Trains the image side, or goes on with it where the folder has a checkpoint.
-///
-/// `keep_going` is asked after every step; `report` gets each line of the log.
-///
-/// # Errors
-/// [`crate::Error::Io`] where the folder lacks the text features or can't be written;
-/// [`crate::Error::Weights`] where a checkpoint is of another head, or the loss is no longer finite:
-/// the checkpoint before then is kept.
-pub fn train_images(
-    config: &ClipConfig,
-    recipe: &HeadRecipe,
-    library: &Library,
-    folder: &HeadFolder,
-    options: &RunOptions,
-    device: &Device,
-    mut keep_going: impl FnMut() -> bool,
-    mut report: impl FnMut(&LogLine),
-) -> Result<State> {
-    let (library, held_out) = library.split(HELD_OUT);
-    let (library, held_out) = (library.with_targets(CLEAN_SET)?, held_out.with_targets(CLEAN_SET)?);
-    let text_features = folder.read_text_features()?;
-    let tests = held_out_views(config, recipe, held_out)?;
-    let mut phase = ImagePhase::new(config, recipe.clone(), Arc::new(library), &text_features, device)?;
-    let mut state = if folder.state().exists() {
-        State::load(&folder.state(), device)?
-    } else {
-        State::new(config, recipe.seed, device)
-    };
-    if state.config != *config {
-        let path = folder.state();
-        return Err(Error::Weights(format!("{} is of another head: {:?}", path.display(), state.config)));
+impl HeadRun {
+    /// Trains the text side, and keeps it and d_T of the canonical prompts in the folder.
+    ///
+    /// # Errors
+    /// As [`train_text`]; [`Error::Io`] where the folder can't be written.
+    pub fn train_texts(&self, options: &TextOptions) -> Result<TextOutcome> {
+        let parameters = initial(&self.config.text_parameters(), options.seed, &self.device);
+        let log = |step, loss| log::debug!("text side, step {step}: loss {loss}");
+        let (parameters, outcome) = train_text(&self.config, parameters, options, &self.device, log)?;
+        self.folder.write_text(&parameters.to_weights()?, &outcome.features)?;
+        Ok(outcome)
     }
-    let (start, mut saved, mut losses) = (Instant::now(), Instant::now(), Vec::new());
-    while state.step < recipe.steps {
-        let step = phase.step(&mut state)?;
-        losses.push(step.loss);
-        let last = state.step == recipe.steps;
-        let tested = state.step.is_multiple_of(options.test_every) || last;
-        if state.step.is_multiple_of(options.log_every) || tested {
-            let confusion = if tested { Some(confusion(&phase, &state, &tests)?) } else { None };
-            let line = LogLine {
-                step: state.step,
-                seconds: start.elapsed().as_secs_f64(),
-                loss: losses.iter().sum::<f32>() / losses.len() as f32,
-                gradient: step.gradient,
-                rate: step.rate,
-                accuracy: confusion.as_ref().map(Confusion::accuracy),
-                confusion,
-            };
-            losses.clear();
-            folder.append(&line)?;
-            report(&line);
+
+    /// Trains the image side, or goes on with it where the folder has a checkpoint.
+    ///
+    /// `keep_going` is asked after every step; `report` gets each line of the log.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the folder lacks the text features or can't be written;
+    /// [`Error::Weights`] where a checkpoint is of another head; [`Error::Train`] where the loss
+    /// is no longer finite: the checkpoint before then is kept.
+    pub fn train_images(
+        &self,
+        library: &Library,
+        mut keep_going: impl FnMut() -> bool,
+        mut report: impl FnMut(&LogLine),
+    ) -> Result<State> {
+        let Self { config, recipe, folder, options, device } = self;
+        let (library, held_out) = library.split(HELD_OUT);
+        let (library, held_out) = (library.with_targets(CLEAN_SET)?, held_out.with_targets(CLEAN_SET)?);
+        let text_features = folder.read_text_features()?;
+        let tests = held_out_views(config, recipe, held_out)?;
+        let mut phase = ImagePhase::new(config, recipe.clone(), Arc::new(library), &text_features, device)?;
+        let mut state = self.state()?;
+        let (start, mut saved, mut losses) = (Instant::now(), Instant::now(), Vec::new());
+        while state.step < recipe.steps {
+            let step = phase.step(&mut state)?;
+            losses.push(step.loss);
+            let last = state.step == recipe.steps;
+            let tested = state.step.is_multiple_of(options.test_every) || last;
+            if state.step.is_multiple_of(options.log_every) || tested {
+                let confusion = if tested { Some(confusion(&phase, &state, &tests)?) } else { None };
+                let line = LogLine {
+                    step: state.step,
+                    seconds: start.elapsed().as_secs_f64(),
+                    loss: losses.iter().sum::<f32>() / losses.len() as f32,
+                    gradient: step.gradient,
+                    rate: step.rate,
+                    accuracy: confusion.as_ref().map(Confusion::accuracy),
+                    confusion,
+                };
+                losses.clear();
+                folder.append(&line)?;
+                report(&line);
+            }
+            let go_on = keep_going();
+            if last || !go_on || saved.elapsed() >= options.save_every {
+                state.save(&folder.state())?;
+                folder.draw()?;
+                saved = Instant::now();
+            }
+            if !go_on {
+                break;
+            }
         }
-        let go_on = keep_going();
-        if last || !go_on || saved.elapsed() >= options.save_every {
-            state.save(&folder.state())?;
-            folder.draw()?;
-            saved = Instant::now();
-        }
-        if !go_on {
-            break;
-        }
+        Ok(state)
     }
-    Ok(state)
+
+    /// Where the folder's checkpoint is, or the start.
+    fn state(&self) -> Result<State> {
+        let path = self.folder.state();
+        if !path.exists() {
+            return Ok(State::new(&self.config, self.recipe.seed, &self.device));
+        }
+        let state = State::load(&path, &self.device)?;
+        if state.config != self.config {
+            let found = state.config;
+            return Err(Error::Weights(format!("{} is of another head: {found:?}", path.display())));
+        }
+        Ok(state)
+    }
 }
 
 fn held_out_views(config: &ClipConfig, recipe: &HeadRecipe, held_out: Library) -> Result<Vec<View>> {

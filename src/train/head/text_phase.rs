@@ -62,7 +62,7 @@ pub struct TextOutcome {
 /// `log` gets the step and the loss.
 ///
 /// # Errors
-/// [`Error::Input`] where a phrase doesn't fit the tower, [`Error::Weights`] where the loss
+/// [`Error::Input`] where a phrase doesn't fit the tower, [`Error::Train`] where the loss
 /// is no longer finite.
 pub fn train_text(
     config: &ClipConfig,
@@ -89,7 +89,7 @@ pub fn train_text(
         let loss = contrastive_loss(text_vector(&tracked, config, &tokens), &batch, device);
         let value: f32 = loss.clone().into_scalar();
         if !value.is_finite() {
-            return Err(Error::Weights(format!("the loss of the text tower is {value} at step {step}")));
+            return Err(Error::Train(format!("the loss of the text tower is {value} at step {step}")));
         }
         log(step, value);
         let gradients = tracked.gradients(&mut loss.backward());

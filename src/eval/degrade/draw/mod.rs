@@ -35,6 +35,8 @@ pub enum Kind {
     Haze,
     /// A camera that moved, straight or on a curve.
     MotionBlur,
+    /// A camera that moved ahead.
+    ForwardMotion,
     /// A lens out of focus.
     Defocus,
     /// Far too little light, as in LOL, with the sensor's noise.
@@ -47,13 +49,14 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Noise,
         Self::SensorNoise,
         Self::RainLight,
         Self::RainHeavy,
         Self::Haze,
         Self::MotionBlur,
+        Self::ForwardMotion,
         Self::Defocus,
         Self::LowLight,
         Self::Jpeg,
@@ -66,7 +69,7 @@ impl Kind {
             Self::Noise | Self::SensorNoise => (36.0, 14.0),
             Self::RainLight | Self::RainHeavy => (36.0, 17.0),
             Self::Haze => (24.0, 10.0),
-            Self::MotionBlur | Self::Defocus => (36.0, 18.0),
+            Self::MotionBlur | Self::ForwardMotion | Self::Defocus => (36.0, 18.0),
             Self::LowLight => (16.0, 5.0),
             Self::Jpeg => (38.0, 22.0),
             Self::Clear => (42.0, 14.0),

@@ -2,7 +2,7 @@
 
 use super::Kind;
 use crate::eval::degrade::{
-    CameraShake, Defocus, Haze, Jpeg, LowLight, MotionBlur, RainSheet, SensorNoise, depth,
+    CameraShake, Defocus, ForwardMotion, Haze, Jpeg, LowLight, MotionBlur, RainSheet, SensorNoise, depth,
     gaussian_noise_8bit, sensor,
 };
 use crate::frame::{Planes, from_rgb8, to_rgb8};
@@ -30,6 +30,7 @@ pub(super) enum Settings {
     },
     Straight(MotionBlur),
     Shake(CameraShake),
+    Forward(ForwardMotion),
     Defocus(Defocus),
     LowLight {
         light: LowLight,
@@ -74,6 +75,10 @@ impl Settings {
                 bend: within(0.0, 1.5),
                 parallax: within(-0.6, 1.0).max(0.0),
             }),
+            Kind::ForwardMotion => Self::Forward(ForwardMotion {
+                length: by(8.0, 50.0),
+                heading: [within(0.1, 0.9), within(0.25, 0.75)],
+            }),
             Kind::Defocus => Self::Defocus(Defocus { radius: by(0.8, 4.5) }),
             Kind::LowLight => low_light(strength, rng),
             Kind::Jpeg => Self::Jpeg(Jpeg { quality: by_ratio(75.0, 8.0).round() as u8 }),
@@ -90,7 +95,7 @@ impl Settings {
         match self {
             Self::Haze { .. } => 0,
             Self::Rain(_) => 1,
-            Self::Straight(_) | Self::Shake(_) | Self::Defocus(_) => 2,
+            Self::Straight(_) | Self::Shake(_) | Self::Forward(_) | Self::Defocus(_) => 2,
             Self::LowLight { .. } => 3,
             Self::Noise { .. } | Self::Sensor { .. } => 4,
             Self::Jpeg(_) => 5,
@@ -113,6 +118,7 @@ impl Settings {
             }
             Self::Straight(blur) => in_linear_light(clean, |light| blur.apply(light)),
             Self::Shake(shake) => in_linear_light(clean, |light| shake.apply(light, seed)),
+            Self::Forward(motion) => in_linear_light(clean, |light| motion.apply(light)),
             Self::Defocus(defocus) => in_linear_light(clean, |light| defocus.apply(light)),
             Self::LowLight { light, grain } => light.apply_8bit(clean, grain, seed),
             Self::Jpeg(jpeg) => jpeg.apply(clean),

@@ -28,6 +28,7 @@ fn each_kind_is_as_bad_as_it_should_be() {
         (Kind::RainHeavy, 21.0, 26.0),
         (Kind::Haze, 17.0, 22.0),
         (Kind::MotionBlur, 20.0, 30.0),
+        (Kind::ForwardMotion, 20.0, 30.0),
         (Kind::Defocus, 20.0, 30.0),
         (Kind::LowLight, 5.0, 10.0),
         (Kind::Jpeg, 24.0, 34.0),
