@@ -1,6 +1,7 @@
 //! The trainer: VLU-Net and its VLM head in full precision, on a CPU or a CUDA GPU.
 
 pub mod data;
+pub mod devices;
 pub mod export;
 pub mod guide;
 pub mod head;
@@ -9,6 +10,7 @@ pub mod loss;
 pub mod network;
 pub mod optimizer;
 pub mod parameters;
+pub mod parity;
 pub mod plot;
 pub mod recipe;
 pub mod replicas;

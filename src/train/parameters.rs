@@ -78,6 +78,40 @@ impl Parameters {
         })
     }
 
+    /// A copy on another device, which travels as one tensor; where they are there already,
+    /// the parameters themselves.
+    pub fn to_device(&self, device: &Device) -> Self {
+        if self.device() == *device {
+            return self.clone();
+        }
+        self.with_joined(self.joined().to_device(device))
+    }
+
+    /// The device that they are on; the default one where there are none.
+    pub fn device(&self) -> Device {
+        self.tensors.values().next().map(|entry| entry.values.device()).unwrap_or_default()
+    }
+
+    /// The length (Euclidean norm) of each tensor, in the order of their names.
+    pub fn lengths(&self) -> Tensor<1> {
+        Tensor::cat(self.iter().map(|(_, values)| values.clone().square().sum().sqrt()).collect(), 0)
+    }
+
+    /// All values in one flat tensor, in the order of their names.
+    pub fn joined(&self) -> Tensor<1> {
+        Tensor::cat(self.iter().map(|(_, values)| values.clone()).collect(), 0)
+    }
+
+    /// The values of a tensor as [`Self::joined`] makes it, under the same names.
+    pub fn with_joined(&self, joined: Tensor<1>) -> Self {
+        let mut from = 0;
+        self.map(|_, values| {
+            let [count] = values.dims();
+            from += count;
+            joined.clone().narrow(0, from - count, count)
+        })
+    }
+
     /// Other values under the same names.
     pub fn map(&self, mut f: impl FnMut(&str, &Tensor<1>) -> Tensor<1>) -> Self {
         let other = |(name, entry): (&String, &Entry)| {

@@ -72,7 +72,7 @@ impl Trial {
         let mut parameters = initial(&self.config, &[], 0, &self.device);
         let (mut moments, optimizer) = (Moments::new(&parameters), AdamW::default());
         let (part, side) = (self.batch / threads, self.patch);
-        let device = self.device.clone().autodiff();
+        let devices = vec![self.device.clone(); threads];
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut random =
             |count: usize| -> Vec<f32> { StandardUniform.sample_iter(&mut rng).take(count).collect() };
@@ -81,13 +81,14 @@ impl Trial {
         let mut times = Vec::with_capacity(self.steps);
         for step in 0..=self.steps {
             let start = Instant::now();
-            let (_, gradients) = replicas::gradients(&parameters, threads, threads, |index, parameters| {
-                let (image, d) = &parts[index];
-                let image = TensorData::new(image.clone(), [part, 3, side, side]);
-                let image = Tensor::<4>::from_data(image, &device);
-                let d = Tensor::from_data(TensorData::new(d.clone(), [part, DEGRADATION_DIM]), &device);
-                Loss::default().of(network.restore(parameters, image.clone(), &d), image * 0.5)
-            })?;
+            let (_, gradients) =
+                replicas::gradients(&parameters, threads, &devices, |index, device, parameters| {
+                    let (image, d) = &parts[index];
+                    let image = TensorData::new(image.clone(), [part, 3, side, side]);
+                    let image = Tensor::<4>::from_data(image, device);
+                    let d = Tensor::from_data(TensorData::new(d.clone(), [part, DEGRADATION_DIM]), device);
+                    Loss::default().of(network.restore(parameters, image.clone(), &d), image * 0.5)
+                })?;
             let count = step as u64 + 1;
             let length = optimizer.step(&mut parameters, &mut moments, &gradients, 1e-4, count);
             // Waits for the device, too.

@@ -1,13 +1,13 @@
 //! `vlunet-train fit`: trains a restorer.
 
 use crate::output;
-use burn::tensor::Device;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use vlunet::bundle::Bundle;
 use vlunet::train::data::{Library, Opening};
+use vlunet::train::devices::Choice;
 use vlunet::train::guide::Guide;
 use vlunet::train::recipe::Recipe;
 use vlunet::train::run::{End, Fit, Limits, Origins, RunFolder, Taught};
@@ -56,7 +56,11 @@ pub struct Args {
     #[arg(long, value_name = "M", default_value_t = 5.0)]
     checkpoint_every: f64,
 
-    /// Threads that train; all cores where not given.
+    /// What to train on: cpu, cuda (the first GPU), cuda:N, or cuda:N,M for several.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: Choice,
+
+    /// Threads that train on the CPU; all cores where not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     threads: Option<u16>,
 
@@ -66,6 +70,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let devices = args.device.open(args.threads.map_or_else(cores, usize::from))?;
     let folder = RunFolder::new(&args.run);
     let recipe = match &args.recipe {
         Some(path) => Recipe::open(path)?,
@@ -80,16 +86,17 @@ pub fn run(args: &Args) -> Result<()> {
         Duration::try_from_secs_f64(minutes * 60.0)
             .map_err(|_| Error::Input(format!("{minutes} minutes is no span of time")))
     };
-    let threads = args.threads.map(usize::from);
     let limits = Limits {
         time: args.minutes.map(minutes).transpose()?,
         steps: args.stop_after,
         checkpoint_every: minutes(args.checkpoint_every)?,
-        replicas: threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
-        device: Device::flex(),
+        devices,
     };
-    let teacher = args.teacher.as_ref().map(|name| Taught::open(&Bundle::find(name)?, &limits.device));
-    let origins = Origins { from: args.from.as_deref().map(RunFolder::new), teacher: teacher.transpose()? };
+    let teacher = match (&args.teacher, limits.devices.first()) {
+        (Some(name), Some(device)) => Some(Taught::open(&Bundle::find(name)?, device)?),
+        _ => None,
+    };
+    let origins = Origins { from: args.from.as_deref().map(RunFolder::new), teacher };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))

@@ -1,5 +1,6 @@
 //! The trainer's command line: one file per subcommand, each a thin layer over the library.
 
+mod devices;
 mod exam;
 mod export;
 mod fit;
@@ -32,6 +33,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Devices(devices::Args),
     Head(head::Args),
     Exam(exam::Args),
     Fit(fit::Args),
@@ -66,6 +68,7 @@ fn dispatch(command: &Command) -> vlunet::Result<()> {
     match command {
         Command::Head(args) => head::run(args),
         Command::Exam(args) => exam::run(args),
+        Command::Devices(args) => devices::run(args),
         Command::Fit(args) => fit::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Synthesise(args) => synthesise::run(args),

@@ -6,7 +6,7 @@
 use super::{depthwise::dot, vectorised};
 
 /// Added to squared lengths, so that rows of zeros have a gradient (of zero).
-const EPSILON: f32 = 1e-24;
+pub(super) const EPSILON: f32 = 1e-24;
 
 /// Pixels that are worked on together: a head's rows of them fit in the first cache.
 const BLOCK: usize = 256;

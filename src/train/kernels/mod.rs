@@ -6,6 +6,7 @@
 //! compose them from burn's own operations.
 
 mod attention;
+mod composed;
 mod depthwise;
 mod gate;
 mod gradients;
@@ -25,34 +26,48 @@ fn vectorised<R>(operation: impl FnOnce() -> R) -> R {
 }
 
 /// The operations, on a backend's own tensors.
-#[backend_extension(Flex, Autodiff)]
+///
+/// What a backend does not override is composed from burn's own operations.
+#[backend_extension(Flex, Cube: cfg(feature = "train-cuda"), Autodiff)]
 pub trait Kernels: Backend {
     /// `x` `[B, C, H, W]` convolved with `weight` `[C, 1, 3, 3]`, zero-padded; with `flipped`
     /// the kernel is turned by 180°.
-    fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, flipped: bool) -> FloatTensor<Self>;
+    fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, flipped: bool) -> FloatTensor<Self> {
+        composed::depthwise::<Self>(x, weight, flipped)
+    }
 
     /// The gradient of [`Self::depthwise`] with respect to its weight.
-    fn depthwise_weight_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn depthwise_weight_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::depthwise_weight_gradient::<Self>(x, gradient)
+    }
 
     /// LayerNorm of `x` `[B, C, H, W]` over C, with `gain` and `bias` `[C]`.
     fn channel_norm(
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    ) -> FloatTensor<Self> {
+        composed::channel_norm::<Self>(x, gain, bias)
+    }
 
     /// The gradients of [`Self::channel_norm`] with respect to `x`, `gain` and `bias`.
     fn channel_norm_gradients(
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::channel_norm_gradients::<Self>(x, gain, gradient)
+    }
 
     /// GELU(a)·b, where `h` `[B, 2F, H, W]` holds a, then b, along its channels.
-    fn gate(h: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn gate(h: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::gate::<Self>(h)
+    }
 
     /// The gradient of [`Self::gate`].
-    fn gate_gradient(h: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn gate_gradient(h: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::gate_gradient::<Self>(h, gradient)
+    }
 
     /// softmax(q̂·k̂ᵀ·τ)·v across the channels of each head; q, k, v `[B, C, H, W]`, τ `[heads]`.
     fn channel_attention(
@@ -60,7 +75,9 @@ pub trait Kernels: Backend {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         temperature: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    ) -> FloatTensor<Self> {
+        composed::attend::<Self>(q, k, v, temperature)
+    }
 
     /// The gradients of [`Self::channel_attention`] with respect to q, k, v and τ.
     fn channel_attention_gradients(
@@ -69,13 +86,19 @@ pub trait Kernels: Backend {
         v: FloatTensor<Self>,
         temperature: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::attention_gradients::<Self>(q, k, v, temperature, gradient)
+    }
 
     /// The 3×3 neighbourhoods of `x` `[B, C, H, W]` as `[B, 9·C, H, W]`.
-    fn neighbours(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn neighbours(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::neighbours::<Self>(x)
+    }
 
     /// The gradient of [`Self::neighbours`].
-    fn neighbours_gradient(gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn neighbours_gradient(gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::neighbours_gradient::<Self>(gradient)
+    }
 }
 
 /// A tensor's numbers in order, copied only where it is a view.
@@ -101,6 +124,9 @@ fn heads(v: &FloatTensor<Flex>, temperature: &FloatTensor<Flex>) -> Heads {
 fn tensor(values: Vec<f32>, shape: &[usize]) -> FloatTensor<Flex> {
     FloatTensor::<Flex>::from_data(TensorData::new(values, shape))
 }
+
+#[cfg(feature = "train-cuda")]
+impl Kernels for burn::backend::Cube {}
 
 impl Kernels for Flex {
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, flipped: bool) -> FloatTensor<Self> {

@@ -37,10 +37,9 @@ pub struct Limits {
     pub steps: Option<u64>,
     /// Time between two checkpoints.
     pub checkpoint_every: Duration,
-    /// Replicas of the network that share each batch: the threads of a CPU.
-    pub replicas: usize,
-    /// The device.
-    pub device: Device,
+    /// The devices that share each batch: one entry per thread of a CPU, or one per GPU. The
+    /// state is on the first.
+    pub devices: Vec<Device>,
 }
 
 /// What a run begins with and learns from, beside its recipe and pictures.
@@ -74,7 +73,9 @@ impl Taught {
 
     /// Its picture, as a constant of the student's graph.
     fn picture(&self, image: Tensor<4>, d: &Tensor<2>) -> Tensor<4> {
-        self.network.restore(&self.parameters, image.inner(), &d.clone().inner()).autodiff()
+        let image = image.inner();
+        let parameters = self.parameters.to_device(&image.device());
+        self.network.restore(&parameters, image, &d.clone().inner()).autodiff()
     }
 }
 
@@ -121,6 +122,7 @@ impl Fit {
         let text = recipe.to_toml()?;
         let hash = crate::weights::hex(&Sha256::digest(&text));
         let network = VluNet::new(config.clone());
+        let device = limits.devices.first().ok_or_else(|| Error::Train("there is no device".into()))?;
         let checkpoint = folder.checkpoint();
         if guide.is_blind() && recipe.from_image > 0.0 {
             return Err(Error::Train(format!(
@@ -136,7 +138,7 @@ impl Fit {
                     folder.path().display()
                 )));
             }
-            let state = State::open(&checkpoint, &config.parameters(), &limits.device)?;
+            let state = State::open(&checkpoint, &config.parameters(), device)?;
             if state.progress.recipe != hash {
                 return Err(Error::Train(format!(
                     "the run in {} follows another recipe ({}); start a new run",
@@ -160,8 +162,8 @@ impl Fit {
                 )));
             }
             let parameters = match &origins.from {
-                Some(run) => State::open(&run.checkpoint(), &config.parameters(), &limits.device)?.average,
-                None => initial(&config, &guide.texts(), recipe.seed, &limits.device),
+                Some(run) => State::open(&run.checkpoint(), &config.parameters(), device)?.average,
+                None => initial(&config, &guide.texts(), recipe.seed, device),
             };
             State::new(parameters, hash)
         };
@@ -226,8 +228,15 @@ impl Fit {
             let d = vectors(&batch, &ready.prepared, recipe.from_image, recipe.seed ^ step);
             round = Some(ready);
 
-            let (loss, gradients) =
-                gradients(&recipe, &network, teacher.as_ref(), &state.parameters, &batch, &d, &limits)?;
+            let (loss, gradients) = gradients(
+                &recipe,
+                &network,
+                teacher.as_ref(),
+                &state.parameters,
+                &batch,
+                &d,
+                &limits.devices,
+            )?;
             let rate = recipe.rate.rate(step, recipe.steps);
             let count = step + 1;
             let length =
@@ -252,7 +261,7 @@ impl Fit {
                 recent = Recent::default();
             }
             if count.is_multiple_of(recipe.rounds.validate) || count == recipe.steps {
-                let psnr = validation.score(&network, &state.average, &limits.device)?;
+                let psnr = validation.score(&network, &state.average, &limits.devices[0])?;
                 let gain =
                     psnr.values().map(|[before, after]| after - before).sum::<f64>() / psnr.len() as f64;
                 journal.write(&Event::Validation { step: count, psnr, gain })?;
@@ -312,21 +321,20 @@ fn gradients(
     parameters: &Parameters,
     batch: &Batch,
     d: &[f32],
-    limits: &Limits,
+    devices: &[Device],
 ) -> Result<(f32, Parameters)> {
     let count = batch.samples.len();
     // Equal parts, so that the mean of their means is the batch's.
     let parts = (1..=recipe.parts.min(count)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(1);
     let (part, side) = (count / parts, batch.patch);
-    let device = limits.device.clone().autodiff();
-    replicas::gradients(parameters, parts, limits.replicas, |index, parameters| {
+    replicas::gradients(parameters, parts, devices, |index, device, parameters| {
         let pictures = |values: &[f32]| {
             let size = part * 3 * side * side;
             let values = values[index * size..(index + 1) * size].to_vec();
-            Tensor::<4>::from_data(TensorData::new(values, [part, 3, side, side]), &device)
+            Tensor::<4>::from_data(TensorData::new(values, [part, 3, side, side]), device)
         };
         let d = d[index * part * DEGRADATION_DIM..(index + 1) * part * DEGRADATION_DIM].to_vec();
-        let d = Tensor::<2>::from_data(TensorData::new(d, [part, DEGRADATION_DIM]), &device);
+        let d = Tensor::<2>::from_data(TensorData::new(d, [part, DEGRADATION_DIM]), device);
         let image = pictures(&batch.input);
         let restored = network.restore(parameters, image.clone(), &d);
         let loss = recipe.loss.of(restored.clone(), pictures(&batch.target));
