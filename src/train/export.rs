@@ -77,7 +77,7 @@ fn card(
         "# {} {}\n\nVLU-Net weights for vlunet, trained by `vlunet-train`.\n\n\
          Licence: {}.\n\nTraining data: {}\n\n## Training\n\n\
          - Restorer: {} of {} steps, {} patches, {:.1} hours; the weights are a running average \
-         (decay {}).\n- VLM head: {} steps; prompts: {}.\n",
+         (decay {}).\n- VLM head{}; prompts: {}.\n",
         options.name,
         options.version,
         options.license,
@@ -87,7 +87,7 @@ fn card(
         progress.pictures,
         progress.seconds / 3600.0,
         recipe.average,
-        head.steps,
+        head.steps.map_or_else(String::new, |steps| format!(": {steps} steps")),
         head.prompts.iter().map(|prompt| prompt.text.as_str()).collect::<Vec<_>>().join(", "),
     );
     let last = journal.iter().rev().find_map(|event| match event {

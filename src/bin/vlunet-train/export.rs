@@ -1,6 +1,7 @@
 //! `vlunet-train export`: a run to a bundle.
 
 use std::path::PathBuf;
+use vlunet::bundle::Bundle;
 use vlunet::train::export::{ExportOptions, export};
 use vlunet::train::head::{Head, HeadFolder};
 use vlunet::train::run::RunFolder;
@@ -13,9 +14,9 @@ pub struct Args {
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
-    /// The VLM head's run.
-    #[arg(long, value_name = "DIR")]
-    head: PathBuf,
+    /// The VLM head: its run, or a bundle that has one.
+    #[arg(long, value_name = "RUN|PATH|NAME")]
+    head: String,
 
     /// The bundle: a new folder, or a .vlu file.
     #[arg(short, long, value_name = "PATH")]
@@ -54,7 +55,9 @@ pub fn run(args: &Args) -> Result<()> {
         data: args.data.clone(),
         metrics: args.metrics.as_ref().map(read).transpose()?,
     };
-    let head = Head::open(&HeadFolder::new(&args.head))?;
+    let run = HeadFolder::new(&args.head);
+    let head =
+        if run.state().exists() { Head::open(&run)? } else { Head::of_bundle(&Bundle::find(&args.head)?)? };
     export(&RunFolder::new(&args.run), head, &options)?.write(&args.output)?;
     println!("{}", args.output.display());
     Ok(())

@@ -5,7 +5,7 @@ use super::prompts::canonical;
 use super::state::State;
 use crate::arch::ClipConfig;
 use crate::backend::Options;
-use crate::bundle::{Builder, Crops, Preprocessing, Prompt, VlmManifest};
+use crate::bundle::{Builder, Bundle, Crops, Dtype, Preprocessing, Prompt, VlmManifest};
 use crate::onnx;
 use crate::vlm::Detector;
 use crate::weights::Weights;
@@ -32,8 +32,8 @@ pub struct Head {
     pub prompts: Vec<Prompt>,
     /// d_T of each, `[N, 512]`: what the restorer is trained on, beside d_I.
     pub text_features: Array2<f32>,
-    /// Steps that the image side was trained for.
-    pub steps: u64,
+    /// Steps that the image side was trained for, where that is known.
+    pub steps: Option<u64>,
 }
 
 /// A tower that is small enough can look at all of a frame.
@@ -49,14 +49,36 @@ impl Head {
     pub fn open(folder: &HeadFolder) -> Result<Self> {
         let state = State::load(&folder.state(), &Device::flex())?;
         let image = state.average.to_weights()?;
-        Self::new(state.config, &image, folder.read_text_features()?, state.step)
+        let head = Self::new(state.config, &image, folder.read_text_features()?)?;
+        Ok(Self { steps: Some(state.step), ..head })
+    }
+
+    /// The head of a bundle, to go with another restorer.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where the bundle has no head, or no vectors of its prompts.
+    pub fn of_bundle(bundle: &Bundle) -> Result<Self> {
+        let fail = |reason: &str| Error::Bundle { bundle: bundle.origin().into(), reason: reason.into() };
+        let variant = bundle.variant(Some(Dtype::F32))?;
+        let (Some(manifest), Some(entry)) = (&bundle.manifest().vlm, &variant.vlm) else {
+            return Err(fail("it has no VLM head"));
+        };
+        let prompts = bundle.prompts()?;
+        let text_features = prompts.text_features().ok_or_else(|| fail("its prompts have no vectors"))?;
+        Ok(Self {
+            manifest: manifest.clone(),
+            onnx: bundle.read(entry)?.into_owned(),
+            prompts: prompts.prompts().to_vec(),
+            text_features: text_features.clone(),
+            steps: None,
+        })
     }
 
     /// A head of these weights of its image side.
     ///
     /// # Errors
     /// [`Error::Weights`] where a tensor is missing, or there is not one row per prompt.
-    pub fn new(config: ClipConfig, image: &Weights, text_features: Array2<f32>, steps: u64) -> Result<Self> {
+    pub fn new(config: ClipConfig, image: &Weights, text_features: Array2<f32>) -> Result<Self> {
         let prompts = canonical();
         if text_features.nrows() != prompts.len() {
             return Err(Error::Weights(format!(
@@ -68,7 +90,7 @@ impl Head {
         image.check_finite()?;
         let onnx = onnx::image_tower(&config, image)?;
         let manifest = VlmManifest { config, preprocessing: preprocessing() };
-        Ok(Self { manifest, onnx, prompts, text_features, steps })
+        Ok(Self { manifest, onnx, prompts, text_features, steps: None })
     }
 
     /// The head at work.
