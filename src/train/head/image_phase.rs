@@ -4,9 +4,9 @@ use super::image::{image_vector, sights, vector_of};
 use super::prompts::{Mixture, PROMPTS};
 use super::recipe::HeadRecipe;
 use super::state::State;
+use super::twist::Twist;
 use super::views::{View, Views};
 use crate::arch::{ClipConfig, DEGRADATION_DIM, VisionConfig};
-use crate::bundle::Preprocessing;
 use crate::train::data::seeds::derived;
 use crate::train::data::{Library, Rounds};
 use crate::train::optimizer::AdamW;
@@ -93,7 +93,7 @@ impl ImagePhase {
     pub fn step(&mut self, state: &mut State) -> Result<StepReport> {
         let batch = self.batch(state.step)?;
         let views = self.round.as_ref().map(|(_, views)| views.as_slice()).unwrap_or_default();
-        let (images, wanted) = self.tensors(batch.iter().map(|&(view, flipped)| (&views[view], flipped)));
+        let (images, wanted) = self.tensors(batch.iter().map(|&(view, twist)| (&views[view], twist)));
         let tracked = state.parameters.tracked();
         let sights = self.dropped(sights(&tracked, &self.config, images.autodiff()), state.step);
         let vectors = vector_of(&tracked, sights);
@@ -118,8 +118,8 @@ impl ImagePhase {
         Ok(StepReport { loss: value, gradient: length.into_scalar(), rate })
     }
 
-    /// The places in the round at hand of a step's views, and whether each is seen in a mirror.
-    fn batch(&mut self, step: u64) -> Result<Vec<(usize, bool)>> {
+    /// The places in the round at hand of a step's views, and how each is changed.
+    fn batch(&mut self, step: u64) -> Result<Vec<(usize, Twist)>> {
         let recipe = &self.recipe;
         // About as many as a round has: clear views come on top, hardly degraded ones drop out.
         let per_use = (recipe.samples_per_round * recipe.looks / recipe.batch) as u64;
@@ -133,7 +133,7 @@ impl ImagePhase {
         }
         let count = self.round.as_ref().map_or(0, |(_, views)| views.len());
         let mut rng = ChaCha8Rng::seed_from_u64(derived(derived(recipe.seed, round), turn));
-        let mut order: Vec<(usize, bool)> = (0..count).map(|view| (view, rng.random())).collect();
+        let mut order: Vec<(usize, Twist)> = (0..count).map(|view| (view, Twist::draw(&mut rng))).collect();
         order.shuffle(&mut rng);
         Ok(order.into_iter().cycle().skip(at * recipe.batch).take(recipe.batch).collect())
     }
@@ -164,13 +164,13 @@ impl ImagePhase {
         entropy.sum_dim(1).mean() + distances.mean() * self.recipe.pull
     }
 
-    fn tensors<'a>(&self, views: impl ExactSizeIterator<Item = (&'a View, bool)>) -> (Tensor<4>, Tensor<2>) {
+    fn tensors<'a>(&self, views: impl ExactSizeIterator<Item = (&'a View, Twist)>) -> (Tensor<4>, Tensor<2>) {
         let count = views.len();
         let side = self.config.image_size;
         let mut pixels = Vec::with_capacity(count * 3 * side * side);
         let mut wanted = Vec::with_capacity(count * PROMPTS);
-        for (view, flipped) in views {
-            normalise(view, side, flipped, &mut pixels);
+        for (view, twist) in views {
+            twist.append(view, side, &mut pixels);
             wanted.extend(view.wanted);
         }
         let pixels = TensorData::new(pixels, [count, 3, side, side]);
@@ -185,7 +185,7 @@ impl ImagePhase {
     pub fn look(&self, parameters: &Parameters, views: &[View]) -> Result<Vec<(Mixture, Mixture)>> {
         let mut seen = Vec::with_capacity(views.len());
         for views in views.chunks(self.recipe.batch) {
-            let (images, _) = self.tensors(views.iter().map(|view| (view, false)));
+            let (images, _) = self.tensors(views.iter().map(|view| (view, Twist::NONE)));
             let vectors = image_vector(parameters, &self.config, images);
             let shares = softmax(vectors.matmul(self.text_features.clone().transpose()), 1);
             let shares = shares.into_data().try_into_vec::<f32>();
@@ -194,21 +194,5 @@ impl ImagePhase {
             seen.extend(shares.iter().zip(views).map(|(shares, view)| (*shares, view.wanted)));
         }
         Ok(seen)
-    }
-}
-
-/// Appends a view as the tower takes it.
-fn normalise(view: &View, side: usize, flipped: bool, pixels: &mut Vec<f32>) {
-    let Preprocessing { mean, std, .. } = Preprocessing::clip();
-    for (plane, (mean, std)) in view.pixels.chunks_exact(side * side).zip(mean.into_iter().zip(std)) {
-        let table: [f32; 256] = std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std);
-        for row in plane.chunks_exact(side) {
-            let value = |x: &u8| table[usize::from(*x)];
-            if flipped {
-                pixels.extend(row.iter().rev().map(value));
-            } else {
-                pixels.extend(row.iter().map(value));
-            }
-        }
     }
 }

@@ -17,6 +17,7 @@ mod run;
 mod state;
 pub mod text;
 mod text_phase;
+mod twist;
 mod views;
 mod vit;
 
