@@ -43,11 +43,7 @@ const COMMANDS: [(&[&str], &[&str], bool); 10] = [
         true,
     ),
     (&["info"], &["--size", "--json"], false),
-    (
-        &["import"],
-        &["--output", "--name", "--version-of-weights", "--license", "--training-data"],
-        false,
-    ),
+    (&["import"], &["--output", "--name", "--version-of-weights", "--license", "--training-data"], false),
     (&["export"], &["--output", "--model"], false),
     (&["bundle"], &["verify", "pack"], false),
     (&["bundle", "verify"], &[], true),
@@ -173,5 +169,8 @@ fn a_packed_bundle_is_verified_and_exported_like_the_folder() {
     assert!(bytes("nano.vlu") == bytes("again.vlu"));
     assert!(workplace.succeed(&["bundle", "verify", "--model", "nano.vlu"]).contains("golden frame within"));
     workplace.succeed(&["export", "--model", "nano.vlu", "-o", "onnx"]);
-    assert_eq!(workplace.listing(), ["again.vlu", "nano.vlu", "onnx", "onnx/restorer.f32.onnx"]);
+    assert_eq!(
+        workplace.listing(),
+        ["again.vlu", "nano.vlu", "onnx", "onnx/restorer.f32.onnx", "onnx/vlm.f32.onnx"]
+    );
 }

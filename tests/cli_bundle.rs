@@ -107,7 +107,7 @@ fn a_manifest_cannot_write_into_the_log() {
         &["control characters"],
     );
     refuse_manifest(
-        |text| text.replace("text = \"haze\"", r#"text = "haze\nerror: fire""#),
+        |text| text.replace("text = \"image with haze\"", r#"text = "haze\nerror: fire""#),
         &["control characters"],
     );
     refuse_manifest(

@@ -4,6 +4,7 @@ mod support;
 
 use ndarray::{ArrayD, Ix4};
 use support::{golden, max_abs_difference};
+use vlunet::arch::VluNetConfig;
 use vlunet::backend::{Input, Model, Options};
 use vlunet::onnx::{self, Size};
 use vlunet::weights::{Checkpoint, Weights, parse_safetensors, read_restorer};

@@ -223,7 +223,7 @@ mod tests {
             (family(24, [2, 3, 3, 4], 2), 6.90, 454.0),
             (family(16, [1, 2, 2, 3], 1), 3.13, 154.0),
             (family(12, [1, 1, 1, 1], 1), 1.63, 77.5),
-            (VluNetConfig::nano(), 1.63, 20.4),
+            (VluNetConfig { stem: 2, ..family(12, [1, 1, 1, 1], 1) }, 1.63, 20.4),
         ] {
             let cost = config.cost(256, 256);
             assert!((cost.parameters() as f64 / 1e6 - millions).abs() < 0.01, "{}", cost.parameters());

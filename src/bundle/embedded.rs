@@ -11,7 +11,13 @@ macro_rules! files_of_nano {
 }
 
 pub(super) fn files() -> Files {
-    let files =
-        files_of_nano!("manifest.toml", "restorer.f32.onnx", "prompts.safetensors", "golden.safetensors");
+    let files = files_of_nano!(
+        "manifest.toml",
+        "restorer.f32.onnx",
+        "vlm.f32.onnx",
+        "prompts.safetensors",
+        "golden.safetensors",
+        "README.md",
+    );
     Files::Memory(files.into_iter().map(|(name, bytes)| (name.to_owned(), Cow::Borrowed(bytes))).collect())
 }

@@ -124,10 +124,7 @@ impl Prompts {
                 prompts.len()
             )),
         };
-        Ok(Self {
-            prompts: prompts.to_vec(),
-            text_features: matrix(Self::TEXT_FEATURES)?,
-        })
+        Ok(Self { prompts: prompts.to_vec(), text_features: matrix(Self::TEXT_FEATURES)? })
     }
 
     /// The prompts, in the order of the vectors.

@@ -265,13 +265,14 @@ mod tests {
         for file in std::fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
             // The head's recipe is of another kind.
-            if path.extension().is_some_and(|e| e == "toml") && path.file_stem().is_some_and(|s| s != "head") {
+            if path.extension().is_some_and(|e| e == "toml") && path.file_stem().is_some_and(|s| s != "head")
+            {
                 let recipe = Recipe::open(&path).unwrap();
                 assert_eq!(Recipe::parse(&recipe.to_toml().unwrap()).unwrap(), recipe, "{}", path.display());
                 count += 1;
             }
         }
-        assert_eq!(count, 6);
+        assert_eq!(count, 8);
     }
 
     #[test]
@@ -281,7 +282,7 @@ mod tests {
             ("patch = 64", "patch = 60", "patches of 60"),
             ("batch = 16", "batch = 0", "a batch of 0"),
             ("peak = 2e-3", "peak = -1.0", "rate.peak"),
-            ("until = 0.5", "until = 1.5", "1.5"),
+            ("until = 1.0", "until = 1.5", "1.5"),
             ("network = \"nano\"", "network = \"nana\"", "nana"),
             ("seed = 1", "seed = 1\naverage = 1.0", "average"),
             ("seed = 1", "sead = 1", "sead"),
@@ -294,8 +295,8 @@ mod tests {
 
     #[test]
     fn phases_follow_one_another_to_the_end_and_beyond() {
-        let recipe = Recipe::parse(include_str!("../../models/recipes/nano.toml")).unwrap();
-        let patches = [0, 499, 500, 849, 850, 999, 1000, 2000].map(|step| recipe.phase(step, 1000).patch);
-        assert_eq!(patches, [64, 64, 96, 96, 128, 128, 128, 128]);
+        let recipe = Recipe::parse(include_str!("../../models/recipes/nano-finish.toml")).unwrap();
+        let patches = [0, 699, 700, 999, 1000, 2000].map(|step| recipe.phase(step, 1000).patch);
+        assert_eq!(patches, [96, 96, 128, 128, 128, 128]);
     }
 }

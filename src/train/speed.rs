@@ -74,9 +74,8 @@ impl Trial {
         let (part, side) = (self.batch / threads, self.patch);
         let device = self.device.clone().autodiff();
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let mut random = |count: usize| -> Vec<f32> {
-            StandardUniform.sample_iter(&mut rng).take(count).collect()
-        };
+        let mut random =
+            |count: usize| -> Vec<f32> { StandardUniform.sample_iter(&mut rng).take(count).collect() };
         let parts: Vec<(Vec<f32>, Vec<f32>)> =
             (0..threads).map(|_| (random(part * 3 * side * side), random(part * DEGRADATION_DIM))).collect();
         let mut times = Vec::with_capacity(self.steps);

@@ -6,8 +6,8 @@ mod fit;
 mod head;
 mod output;
 mod pack;
-mod synthesise;
 mod speed;
+mod synthesise;
 
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
