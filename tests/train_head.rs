@@ -12,17 +12,18 @@ use rand_distr::{Distribution, StandardNormal};
 use std::path::Path;
 use std::sync::Arc;
 use support::{golden, max_abs_difference};
-use vlunet::arch::{ClipConfig, ConvTowerConfig, VisionConfig};
+use vlunet::arch::{ClipConfig, ConvTowerConfig, Parameter, TowerConfig, VisionConfig};
 use vlunet::backend::{Input, Model, Options};
-use vlunet::bundle::{Builder, Bundle, Preprocessing};
+use vlunet::bundle::{Builder, Bundle, Crops, Preprocessing};
 use vlunet::train::data::{Library, Pair, Set};
 use vlunet::train::head::text::{Tokens, text_vector};
 use vlunet::train::head::{
-    Head, HeadFolder, HeadRecipe, HeadRun, RunOptions, State, image_feature, image_vector, initial, vectors,
+    FrozenClip, Head, HeadFolder, HeadRecipe, HeadRun, RunOptions, State, TextOptions, TextTower,
+    image_feature, image_vector, initial,
 };
 use vlunet::train::parameters::Parameters;
 use vlunet::vlm::{Degradation, Detector, preprocess};
-use vlunet::weights::{Checkpoint, Weights, parse_safetensors, read_vlm};
+use vlunet::weights::{Checkpoint, Weights, parse_safetensors, read_vlm, to_safetensors};
 
 /// A head of the shipped form, but so small that a test can train it.
 fn tiny() -> ClipConfig {
@@ -165,10 +166,11 @@ fn lesson(steps: u64) -> (Library, HeadRecipe) {
 fn folder_with_text(path: &Path, config: &ClipConfig) -> HeadFolder {
     let folder = HeadFolder::new(path);
     let device = Device::flex();
-    let text = initial(&config.text_parameters(), 1, &device);
+    let mut tower = TextTower::new(config, None, &device);
+    let text = tower.initial(1);
     let prompts =
         ["noise", "many noise", "large amount of noise", "haze", "rain", "blur", "low light", "clear"];
-    let features: Array2<f32> = vectors(config, &text, prompts, &device).unwrap();
+    let features = tower.vector_numbers(&text, &prompts).unwrap();
     folder.write_text(&text.to_weights().unwrap(), &features).unwrap();
     folder
 }
@@ -184,6 +186,7 @@ fn train(folder: &HeadFolder, config: &ClipConfig, steps: u64, until: u64) -> St
     };
     let run = HeadRun {
         config: config.clone(),
+        clip: None,
         recipe,
         folder: folder.clone(),
         options: RunOptions { test_every: 1000, ..RunOptions::default() },
@@ -256,4 +259,68 @@ fn a_trained_head_tells_dark_from_clear_in_the_bundle_that_ships_it() {
     // A task that a user names is steered by its text.
     let features = bundle.prompts().unwrap().text_features().unwrap().row(6).to_vec();
     assert_eq!(Degradation::for_task(&bundle, "low-light").unwrap().as_slice(), features);
+}
+
+#[test]
+fn on_a_users_clip_the_adapters_learn_and_the_towers_stay_as_they_are() {
+    let mut config = tiny();
+    config.patch_size = 16;
+    config.vision = VisionConfig::Vit(TowerConfig { width: 64, layers: 1, heads: 1, mlp_hidden: 64 });
+    let device = Device::flex();
+    let is_clip = |parameter: &Parameter| parameter.name.starts_with("clip_model.");
+    let table: Vec<Parameter> = config.parameters().into_iter().filter(is_clip).collect();
+    let users = initial(&table, 8, &device).to_weights().unwrap();
+    let run = tempfile::tempdir().unwrap();
+    let file = run.path().join("users.safetensors");
+    let bare = users.iter().map(|(name, tensor)| (name.replace("clip_model.", ""), tensor.clone()));
+    std::fs::write(&file, to_safetensors(&bare.collect(), None).unwrap()).unwrap();
+
+    let clip = FrozenClip::open(&file, &device).unwrap();
+    assert_eq!(clip.config(), &config);
+    let (library, recipe) = lesson(40);
+    let run = HeadRun {
+        config: config.clone(),
+        clip: Some(clip),
+        recipe: HeadRecipe { uses: 10, ..recipe },
+        folder: HeadFolder::new(run.path()),
+        options: RunOptions { log_every: 4, test_every: 1000, ..RunOptions::default() },
+        device,
+    };
+    let text = run.train_texts(&TextOptions { steps: 120, ..TextOptions::default() }).unwrap();
+    assert!(text.accuracy > 0.3, "chance is a sixth: {}", text.accuracy);
+    let mut losses = Vec::new();
+    run.train_images(&library, || true, |line| losses.push(line.loss)).unwrap();
+    assert!(losses.last().unwrap() < &(0.7 * losses[0]), "{losses:?}");
+
+    let mut with_adapter =
+        State::load(&run.folder.state(), &run.device).unwrap().average.to_weights().unwrap();
+    assert!(with_adapter.iter().all(|(name, _)| name.starts_with("image_adapter.")));
+    users.iter().for_each(|(name, tensor)| with_adapter.insert(name, tensor.clone()));
+    let head = Head::open(&run.folder).unwrap();
+    assert_eq!(head.onnx, vlunet::onnx::image_tower(&config, &with_adapter).unwrap());
+    assert_eq!(head.manifest.preprocessing.crops, Crops::Centre);
+    let Set::Pairs(pairs) = library.set("dark").unwrap() else { panic!("pairs") };
+    let mut detector = head.detector(&Options::default()).unwrap();
+    let mut label =
+        |picture| detector.detect(vlunet::frame::from_rgb8(picture).view()).unwrap().label().to_owned();
+    assert_eq!(label(&pairs[3].input), "image with low light");
+    assert_eq!(label(&pairs[3].target), "a clear photo");
+}
+
+#[test]
+fn a_vit_without_clips_weights_and_a_checkpoint_of_another_head_are_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = tiny();
+    let run = |config: &ClipConfig| {
+        let (library, recipe) = lesson(2);
+        let (config, device) = (config.clone(), Device::flex());
+        let folder = HeadFolder::new(folder.path());
+        let run = HeadRun { config, clip: None, recipe, folder, options: RunOptions::default(), device };
+        run.train_images(&library, || true, |_| {}).map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(run(&config).contains("text_features.safetensors"), "no text side yet");
+    train(&folder_with_text(folder.path(), &config), &config, 2, 2);
+    let error = run(&ClipConfig::small());
+    assert!(error.contains("image.safetensors is of another head") && !error.contains('\n'), "{error}");
+    assert!(run(&ClipConfig::vit_b_32()).contains("give CLIP's weights"));
 }

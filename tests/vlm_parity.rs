@@ -137,3 +137,28 @@ fn a_checkpoint_without_a_vlm_head_has_none() {
     let Some(path) = golden("vlunet.safetensors") else { return };
     assert!(weights::read_vlm(&Checkpoint::open(&path).unwrap()).unwrap().is_none());
 }
+
+#[test]
+fn clip_is_read_without_adapters_wherever_it_is_found() {
+    let Some(path) = golden("lightning.ckpt") else { return };
+    let (whole, of_head) = read_vlm(&Checkpoint::open(&path).unwrap()).unwrap().unwrap();
+    let (config, clip) = weights::read_clip(&Checkpoint::open(&path).unwrap()).unwrap();
+    assert_eq!(config, whole);
+    assert!(clip.iter().all(|(name, tensor)| of_head.get(name).unwrap() == tensor));
+    assert_eq!(clip.len() + 24, of_head.len(), "two adapters of twelve tensors");
+
+    // As open_clip publishes it: no prefix, and a mask that is no parameter.
+    let strip = |(name, tensor): (&str, &ArrayD<f32>)| {
+        (name.trim_start_matches("clip_model.").to_owned(), tensor.clone())
+    };
+    let mut bare: Weights = clip.iter().map(strip).collect();
+    bare.insert("attn_mask", ArrayD::zeros(vec![77, 77]));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("open_clip.safetensors");
+    std::fs::write(&path, weights::to_safetensors(&bare, None).unwrap()).unwrap();
+    let (config, found) = weights::read_clip(&Checkpoint::open(&path).unwrap()).unwrap();
+    assert_eq!((config, found.sha256()), (whole, clip.sha256()));
+
+    let Some(restorer) = golden("vlunet.safetensors") else { return };
+    assert!(weights::read_clip(&Checkpoint::open(&restorer).unwrap()).is_err());
+}

@@ -70,14 +70,18 @@ pub fn read_vlm(checkpoint: &Checkpoint) -> Result<Option<(ClipConfig, Weights)>
     Ok(Some((config, read_all(checkpoint, names)?)))
 }
 
-fn prefix_of(all: &Shapes, landmark: &str) -> Option<String> {
+pub(super) fn prefix_of(all: &Shapes, landmark: &str) -> Option<String> {
     let at_boundary = |prefix: &str| prefix.is_empty() || prefix.ends_with('.');
     all.keys()
         .find_map(|name| name.strip_suffix(landmark).filter(|prefix| at_boundary(prefix)).map(str::to_owned))
 }
 
 /// Their names and ours, of the tensors under one of the prefixes.
-fn renamed(all: &Shapes, prefixes: &[(&str, &str)], keep: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+pub(super) fn renamed(
+    all: &Shapes,
+    prefixes: &[(&str, &str)],
+    keep: impl Fn(&str) -> bool,
+) -> Vec<(String, String)> {
     let rename = |theirs: &String| {
         let (rest, ours) =
             prefixes.iter().find_map(|(prefix, ours)| Some((theirs.strip_prefix(prefix)?, ours)))?;
@@ -86,11 +90,11 @@ fn renamed(all: &Shapes, prefixes: &[(&str, &str)], keep: impl Fn(&str) -> bool)
     all.keys().filter_map(rename).filter(|(_, ours)| keep(ours)).collect()
 }
 
-fn shapes(all: &Shapes, names: &[(String, String)]) -> Shapes {
+pub(super) fn shapes(all: &Shapes, names: &[(String, String)]) -> Shapes {
     names.iter().filter_map(|(theirs, ours)| Some((ours.clone(), all.get(theirs)?.clone()))).collect()
 }
 
-fn read_all(checkpoint: &Checkpoint, names: Vec<(String, String)>) -> Result<Weights> {
+pub(super) fn read_all(checkpoint: &Checkpoint, names: Vec<(String, String)>) -> Result<Weights> {
     checkpoint.check_claims(names.iter().map(|(theirs, _)| theirs.as_str()))?;
     let weights = names
         .into_iter()

@@ -12,12 +12,14 @@
 
 mod authors;
 mod checkpoint;
+mod clip;
 mod elements;
 mod foreign_text;
 mod safetensors_file;
 
 pub use authors::{read_restorer, read_vlm, restorer_config};
 pub use checkpoint::Checkpoint;
+pub use clip::read_clip;
 pub(crate) use foreign_text::brief;
 pub use safetensors_file::{parse_safetensors, read_safetensors, to_safetensors};
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use vlunet::arch::ClipConfig;
 use vlunet::train::data::{Library, Opening};
-use vlunet::train::head::{HeadFolder, HeadRecipe, HeadRun, LogLine, RunOptions, TextOptions};
+use vlunet::train::head::{FrozenClip, HeadFolder, HeadRecipe, HeadRun, LogLine, RunOptions, TextOptions};
 use vlunet::{Error, Result};
 
 /// Trains the VLM head, which sees what is wrong with a picture, or goes on with its run.
@@ -25,6 +25,11 @@ pub struct Args {
     #[arg(long, value_name = "DIR|TAR")]
     data: PathBuf,
 
+    /// CLIP ViT-B/32 (open_clip's file, or a checkpoint of the authors): its towers stay as they
+    /// are, and the paper's adapters are trained on top of them.
+    #[arg(long, value_name = "FILE")]
+    clip: Option<PathBuf>,
+
     /// Stops after that many minutes, to go on later.
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
@@ -41,6 +46,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let recipe = match &args.recipe {
         Some(path) => HeadRecipe::read(path)?,
+        None if args.clip.is_some() => HeadRecipe::for_clip()?,
         None => HeadRecipe::shipped()?,
     };
     let minutes = args.minutes.map(|minutes| {
@@ -57,12 +63,15 @@ pub fn run(args: &Args) -> Result<()> {
 
     let library = Library::open(&args.data, &Opening { strict: args.strict, ..Opening::default() })?;
     std::fs::create_dir_all(&args.run).map_err(Error::io("create", &args.run))?;
+    let device = Device::flex();
+    let clip = args.clip.as_ref().map(|path| FrozenClip::open(path, &device)).transpose()?;
     let run = HeadRun {
-        config: ClipConfig::small(),
+        config: clip.as_ref().map_or_else(ClipConfig::small, |clip| clip.config().clone()),
+        clip,
         recipe,
         folder: HeadFolder::new(&args.run),
         options: RunOptions::default(),
-        device: Device::flex(),
+        device,
     };
     if !run.folder.text_features().exists() {
         println!("the text side first");

@@ -1,9 +1,10 @@
 //! A trained head, ready for a bundle.
 
 use super::folder::HeadFolder;
+use super::frozen::FrozenClip;
 use super::prompts::canonical;
 use super::state::State;
-use crate::arch::ClipConfig;
+use crate::arch::{ClipConfig, VisionConfig};
 use crate::backend::Options;
 use crate::bundle::{Builder, Bundle, Crops, Dtype, Preprocessing, Prompt, VlmManifest};
 use crate::onnx;
@@ -36,9 +37,13 @@ pub struct Head {
     pub steps: Option<u64>,
 }
 
-/// A tower that is small enough can look at all of a frame.
-fn preprocessing() -> Preprocessing {
-    Preprocessing { crops: Crops::Ends, ..Preprocessing::clip() }
+/// A tower that is small enough can look at all of a frame; with a ViT it is as in the paper.
+fn preprocessing(vision: &VisionConfig) -> Preprocessing {
+    let crops = match vision {
+        VisionConfig::Conv(_) => Crops::Ends,
+        VisionConfig::Vit(_) => Crops::Centre,
+    };
+    Preprocessing { crops, ..Preprocessing::clip() }
 }
 
 impl Head {
@@ -48,7 +53,12 @@ impl Head {
     /// [`Error::Io`] where a file is missing, [`Error::Weights`] where it holds something else.
     pub fn open(folder: &HeadFolder) -> Result<Self> {
         let state = State::load(&folder.state(), &Device::flex())?;
-        let image = state.average.to_weights()?;
+        let mut image = state.average.to_weights()?;
+        if let VisionConfig::Vit(_) = state.config.vision {
+            for (name, tensor) in FrozenClip::open(&folder.clip(), &Device::flex())?.weights()?.iter() {
+                image.insert(name, tensor.clone());
+            }
+        }
         let head = Self::new(state.config, &image, folder.read_text_features()?)?;
         Ok(Self { steps: Some(state.step), ..head })
     }
@@ -89,7 +99,8 @@ impl Head {
         }
         image.check_finite()?;
         let onnx = onnx::image_tower(&config, image)?;
-        let manifest = VlmManifest { config, preprocessing: preprocessing() };
+        let preprocessing = preprocessing(&config.vision);
+        let manifest = VlmManifest { config, preprocessing };
         Ok(Self { manifest, onnx, prompts, text_features, steps: None })
     }
 

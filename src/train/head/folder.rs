@@ -31,6 +31,11 @@ impl HeadFolder {
         self.0.join("text_features.safetensors")
     }
 
+    /// A copy of the user's CLIP, where the head is made of one.
+    pub fn clip(&self) -> PathBuf {
+        self.0.join("clip.safetensors")
+    }
+
     /// The image side in training.
     pub fn state(&self) -> PathBuf {
         self.0.join("image.safetensors")

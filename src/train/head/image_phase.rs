@@ -1,12 +1,13 @@
 //! The second phase of a head's training: pictures, so that d_I lies at d_T.
 
-use super::image::{image_vector, sights, vector_of};
+use super::frozen::FrozenClip;
+use super::image_tower::{ImageTower, Seen};
 use super::prompts::{Mixture, PROMPTS};
 use super::recipe::HeadRecipe;
 use super::state::State;
+use super::twist::Twist;
 use super::views::{View, Views};
 use crate::arch::{ClipConfig, DEGRADATION_DIM, VisionConfig};
-use crate::bundle::Preprocessing;
 use crate::train::data::seeds::derived;
 use crate::train::data::{Library, Rounds};
 use crate::train::optimizer::AdamW;
@@ -30,13 +31,13 @@ const DROPOUT_STREAM: u64 = 0xD0;
 /// The image side of a head in training.
 pub struct ImagePhase {
     recipe: HeadRecipe,
-    config: ClipConfig,
+    tower: ImageTower,
     views: Views,
     text_features: Tensor<2>,
     optimizer: AdamW,
     device: Device,
     /// The round at hand.
-    round: Option<(u64, Vec<View>)>,
+    round: Option<(u64, Seen)>,
 }
 
 /// What a step has shown.
@@ -51,20 +52,22 @@ pub struct StepReport {
 }
 
 impl ImagePhase {
-    /// A phase that trains a head of that configuration towards `text_features` `[8, 512]`.
+    /// A phase that trains a head of that configuration towards `text_features` `[8, 512]`;
+    /// with `clip`, its adapter alone.
     ///
     /// # Errors
-    /// [`Error::Config`] for a head with a ViT, which is not trained from nothing;
+    /// [`Error::Config`] for a ViT without CLIP's weights, which is not trained from nothing;
     /// [`Error::Input`] where the recipe does not fit the library.
     pub fn new(
         config: &ClipConfig,
         recipe: HeadRecipe,
         library: Arc<Library>,
         text_features: &Array2<f32>,
+        clip: Option<FrozenClip>,
         device: &Device,
     ) -> Result<Self> {
-        if !matches!(config.vision, VisionConfig::Conv(_)) {
-            return Err(Error::Config("only a conv tower is trained from nothing".into()));
+        if matches!(config.vision, VisionConfig::Vit(_)) != clip.is_some() {
+            return Err(Error::Config("a ViT is not trained from nothing: give CLIP's weights".into()));
         }
         if text_features.dim() != (PROMPTS, DEGRADATION_DIM) {
             return Err(Error::Weights(format!(
@@ -75,7 +78,7 @@ impl ImagePhase {
         let rounds = Rounds::new(library, recipe.data.clone(), recipe.samples_per_round, recipe.seed)?;
         let numbers: Vec<f32> = text_features.iter().copied().collect();
         Ok(Self {
-            config: config.clone(),
+            tower: ImageTower::new(config, clip, device),
             views: Views::new(rounds, config.image_size, recipe.looks, recipe.seed),
             text_features: Tensor::from_data(TensorData::new(numbers, [PROMPTS, DEGRADATION_DIM]), device),
             optimizer: AdamW { weight_decay: recipe.weight_decay, ..AdamW::default() },
@@ -92,11 +95,12 @@ impl ImagePhase {
     /// [`Error::Train`] where the loss is no longer finite: `state` is then as it was.
     pub fn step(&mut self, state: &mut State) -> Result<StepReport> {
         let batch = self.batch(state.step)?;
-        let views = self.round.as_ref().map(|(_, views)| views.as_slice()).unwrap_or_default();
-        let (images, wanted) = self.tensors(batch.iter().map(|&(view, flipped)| (&views[view], flipped)));
         let tracked = state.parameters.tracked();
-        let sights = self.dropped(sights(&tracked, &self.config, images.autodiff()), state.step);
-        let vectors = vector_of(&tracked, sights);
+        let (sights, wanted) = match &self.round {
+            Some((_, seen)) => self.tower.sights(&tracked, seen, &batch),
+            None => return Err(Error::Train("there is no round of views".into())),
+        };
+        let vectors = self.tower.vectors(&tracked, self.dropped(sights, state.step));
         let loss = self.loss(vectors, wanted);
         let value: f32 = loss.clone().into_scalar();
         if !value.is_finite() {
@@ -118,8 +122,8 @@ impl ImagePhase {
         Ok(StepReport { loss: value, gradient: length.into_scalar(), rate })
     }
 
-    /// The places in the round at hand of a step's views, and whether each is seen in a mirror.
-    fn batch(&mut self, step: u64) -> Result<Vec<(usize, bool)>> {
+    /// The places in the round at hand of a step's views, and how each is changed.
+    fn batch(&mut self, step: u64) -> Result<Vec<(usize, Twist)>> {
         let recipe = &self.recipe;
         // About as many as a round has: clear views come on top, hardly degraded ones drop out.
         let per_use = (recipe.samples_per_round * recipe.looks / recipe.batch) as u64;
@@ -129,11 +133,11 @@ impl ImagePhase {
         if self.round.as_ref().is_none_or(|(index, _)| *index != round) {
             // The old one goes before the new one comes: memory holds one.
             self.round = None;
-            self.round = Some((round, self.views.round(round)?));
+            self.round = Some((round, self.tower.seen(self.views.round(round)?)?));
         }
-        let count = self.round.as_ref().map_or(0, |(_, views)| views.len());
+        let count = self.round.as_ref().map_or(0, |(_, seen)| seen.views.len());
         let mut rng = ChaCha8Rng::seed_from_u64(derived(derived(recipe.seed, round), turn));
-        let mut order: Vec<(usize, bool)> = (0..count).map(|view| (view, rng.random())).collect();
+        let mut order: Vec<(usize, Twist)> = (0..count).map(|view| (view, Twist::draw(&mut rng))).collect();
         order.shuffle(&mut rng);
         Ok(order.into_iter().cycle().skip(at * recipe.batch).take(recipe.batch).collect())
     }
@@ -164,51 +168,23 @@ impl ImagePhase {
         entropy.sum_dim(1).mean() + distances.mean() * self.recipe.pull
     }
 
-    fn tensors<'a>(&self, views: impl ExactSizeIterator<Item = (&'a View, bool)>) -> (Tensor<4>, Tensor<2>) {
-        let count = views.len();
-        let side = self.config.image_size;
-        let mut pixels = Vec::with_capacity(count * 3 * side * side);
-        let mut wanted = Vec::with_capacity(count * PROMPTS);
-        for (view, flipped) in views {
-            normalise(view, side, flipped, &mut pixels);
-            wanted.extend(view.wanted);
-        }
-        let pixels = TensorData::new(pixels, [count, 3, side, side]);
-        let wanted = TensorData::new(wanted, [count, PROMPTS]);
-        (Tensor::from_data(pixels, &self.device), Tensor::from_data(wanted, &self.device))
-    }
-
     /// The shares of prompts that a head sees in views: softmax(d_I·d_Tᵀ), with what was wanted.
     ///
     /// # Errors
     /// [`Error::Weights`] where the device does not give the numbers back.
     pub fn look(&self, parameters: &Parameters, views: &[View]) -> Result<Vec<(Mixture, Mixture)>> {
-        let mut seen = Vec::with_capacity(views.len());
+        let mut shown = Vec::with_capacity(views.len());
         for views in views.chunks(self.recipe.batch) {
-            let (images, _) = self.tensors(views.iter().map(|view| (view, false)));
-            let vectors = image_vector(parameters, &self.config, images);
+            let seen = self.tower.seen(views.to_vec())?;
+            let all: Vec<(usize, Twist)> = (0..views.len()).map(|view| (view, Twist::NONE)).collect();
+            let (sights, _) = self.tower.sights(parameters, &seen, &all);
+            let vectors = self.tower.vectors(parameters, sights);
             let shares = softmax(vectors.matmul(self.text_features.clone().transpose()), 1);
             let shares = shares.into_data().try_into_vec::<f32>();
             let shares = shares.map_err(|e| Error::Weights(format!("scores of pictures: {e:?}")))?;
             let (shares, _) = shares.as_chunks::<PROMPTS>();
-            seen.extend(shares.iter().zip(views).map(|(shares, view)| (*shares, view.wanted)));
+            shown.extend(shares.iter().zip(views).map(|(shares, view)| (*shares, view.wanted)));
         }
-        Ok(seen)
-    }
-}
-
-/// Appends a view as the tower takes it.
-fn normalise(view: &View, side: usize, flipped: bool, pixels: &mut Vec<f32>) {
-    let Preprocessing { mean, std, .. } = Preprocessing::clip();
-    for (plane, (mean, std)) in view.pixels.chunks_exact(side * side).zip(mean.into_iter().zip(std)) {
-        let table: [f32; 256] = std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std);
-        for row in plane.chunks_exact(side) {
-            let value = |x: &u8| table[usize::from(*x)];
-            if flipped {
-                pixels.extend(row.iter().rev().map(value));
-            } else {
-                pixels.extend(row.iter().map(value));
-            }
-        }
+        Ok(shown)
     }
 }

@@ -40,6 +40,9 @@ pub struct HeadRecipe {
 /// What [`HeadRecipe::shipped`] reads.
 const SHIPPED: &str = include_str!("../../../models/recipes/head.toml");
 
+/// What [`HeadRecipe::for_clip`] reads.
+const FOR_CLIP: &str = include_str!("../../../models/recipes/head-clip.toml");
+
 impl HeadRecipe {
     /// The recipe of the head that we ship.
     ///
@@ -47,6 +50,14 @@ impl HeadRecipe {
     /// As [`Self::parse`].
     pub fn shipped() -> Result<Self> {
         Self::parse(SHIPPED, "the shipped recipe")
+    }
+
+    /// The recipe for the adapters on a user's CLIP, after the paper's.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn for_clip() -> Result<Self> {
+        Self::parse(FOR_CLIP, "the recipe for CLIP")
     }
 
     /// Reads a recipe.
@@ -105,6 +116,7 @@ mod tests {
     #[test]
     fn the_shipped_recipe_reads_and_a_misspelt_key_is_named_with_its_line() {
         HeadRecipe::shipped().unwrap();
+        HeadRecipe::for_clip().unwrap();
         let text = SHIPPED.replace("looks = 2", "lucks = 2");
         let error = HeadRecipe::parse(&text, "mine.toml").unwrap_err().to_string();
         assert!(error.starts_with("mine.toml, line") && error.contains("lucks"), "{error}");

@@ -2,12 +2,13 @@
 
 use super::confusion::Confusion;
 use super::folder::{HeadFolder, LogLine};
+use super::frozen::FrozenClip;
 use super::image_phase::ImagePhase;
-use super::initial;
 use super::prompts::task_of;
 use super::recipe::HeadRecipe;
 use super::state::State;
 use super::text_phase::{TextOptions, TextOutcome, train_text};
+use super::text_tower::TextTower;
 use super::views::{View, Views};
 use crate::arch::ClipConfig;
 use crate::train::data::{Library, Rounds};
@@ -47,6 +48,8 @@ const TEST_SAMPLES: usize = 192;
 pub struct HeadRun {
     /// The head's towers.
     pub config: ClipConfig,
+    /// A user's CLIP, of which the adapters alone are trained; `config` is then its own.
+    pub clip: Option<FrozenClip>,
     /// How its image side is trained.
     pub recipe: HeadRecipe,
     /// Where all is kept.
@@ -63,9 +66,9 @@ impl HeadRun {
     /// # Errors
     /// As [`train_text`]; [`Error::Io`] where the folder can't be written.
     pub fn train_texts(&self, options: &TextOptions) -> Result<TextOutcome> {
-        let parameters = initial(&self.config.text_parameters(), options.seed, &self.device);
+        let mut tower = TextTower::new(&self.config, self.clip.as_ref(), &self.device);
         let log = |step, loss| log::debug!("text side, step {step}: loss {loss}");
-        let (parameters, outcome) = train_text(&self.config, parameters, options, &self.device, log)?;
+        let (parameters, outcome) = train_text(&mut tower, options, log)?;
         self.folder.write_text(&parameters.to_weights()?, &outcome.features)?;
         Ok(outcome)
     }
@@ -84,12 +87,16 @@ impl HeadRun {
         mut keep_going: impl FnMut() -> bool,
         mut report: impl FnMut(&LogLine),
     ) -> Result<State> {
-        let Self { config, recipe, folder, options, device } = self;
+        let Self { config, clip, recipe, folder, options, device } = self;
         let (library, held_out) = library.split(HELD_OUT);
         let (library, held_out) = (library.with_targets(CLEAN_SET)?, held_out.with_targets(CLEAN_SET)?);
         let text_features = folder.read_text_features()?;
+        if let Some(clip) = clip.as_ref().filter(|_| !folder.clip().exists()) {
+            clip.save(&folder.clip())?;
+        }
         let tests = held_out_views(config, recipe, held_out)?;
-        let mut phase = ImagePhase::new(config, recipe.clone(), Arc::new(library), &text_features, device)?;
+        let mut phase =
+            ImagePhase::new(config, recipe.clone(), Arc::new(library), &text_features, clip.clone(), device)?;
         let mut state = self.state()?;
         let (start, mut saved, mut losses) = (Instant::now(), Instant::now(), Vec::new());
         while state.step < recipe.steps {

@@ -1,5 +1,6 @@
 //! All that a run of the image side needs to go on, and its file.
 
+use super::image_tower::trained;
 use super::initial;
 use crate::arch::{ClipConfig, Parameter};
 use crate::train::optimizer::Moments;
@@ -43,7 +44,7 @@ const PARTS: [&str; 4] = ["parameters", "average", "mean", "square"];
 impl State {
     /// Before the first step.
     pub fn new(config: &ClipConfig, seed: u64, device: &Device) -> Self {
-        let parameters = initial(&config.image_parameters(), seed, device);
+        let parameters = initial(&trained(config), seed, device);
         let moments = Moments::new(&parameters);
         Self { config: config.clone(), step: 0, average: parameters.clone(), parameters, moments }
     }
@@ -77,7 +78,7 @@ impl State {
             Error::Weights(format!("{} is no checkpoint of a head in training", path.display()))
         })?;
         config.validate()?;
-        let table = config.image_parameters();
+        let table = trained(&config);
         let [parameters, average, mean, square] = PARTS.map(|part| load_part(&all, part, &table, device));
         let moments = Moments { mean: mean?, square: square? };
         Ok(Self { config, step, parameters: parameters?, average: average?, moments })

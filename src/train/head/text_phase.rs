@@ -2,8 +2,7 @@
 
 use super::phrases::{self, Phrase};
 use super::prompts::{CANONICAL, PROMPTS, SQUARED_LENGTH, affinity, task_of};
-use super::text::{Tokens, text_vector};
-use crate::arch::{ClipConfig, DEGRADATION_DIM};
+use super::text_tower::TextTower;
 use crate::train::optimizer::{AdamW, Moments, Schedule};
 use crate::train::parameters::Parameters;
 use crate::{Error, Result};
@@ -56,7 +55,7 @@ pub struct TextOutcome {
     pub exact: f64,
 }
 
-/// Trains the text tower and its adapter: contrastive, with every pair of texts in a batch
+/// Trains a text tower and its adapter, from the start: contrastive, with every pair of texts in a batch
 /// drawn together as far as what they mean is alike.
 ///
 /// `log` gets the step and the loss.
@@ -65,17 +64,16 @@ pub struct TextOutcome {
 /// [`Error::Input`] where a phrase doesn't fit the tower, [`Error::Train`] where the loss
 /// is no longer finite.
 pub fn train_text(
-    config: &ClipConfig,
-    parameters: Parameters,
+    tower: &mut TextTower<'_>,
     options: &TextOptions,
-    device: &Device,
     mut log: impl FnMut(u32, f32),
 ) -> Result<(Parameters, TextOutcome)> {
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     let mut all = phrases::all().split_off(PROMPTS);
     all.shuffle(&mut rng);
     let held_out = all.split_off(all.len() - all.len() / HELD_OUT);
-    let mut parameters = parameters;
+    let mut parameters = tower.initial(options.seed);
+    let device = tower.device().clone();
     let optimizer = AdamW { weight_decay: WEIGHT_DECAY, ..AdamW::default() };
     let schedule =
         Schedule { peak: options.rate, last: options.rate * 0.01, warm_up: u64::from(options.steps / 20) };
@@ -84,9 +82,9 @@ pub fn train_text(
         let mut batch: Vec<Phrase> = (0..PROMPTS).map(phrases::canonical).collect();
         batch.extend((0..options.phrases).map(|_| all[rng.random_range(0..all.len())].clone()));
         batch.extend((0..options.mixtures).map(|_| phrases::mixture(&mut rng)));
-        let tokens = Tokens::new(batch.iter().map(|phrase| phrase.text.as_str()), config, device)?;
+        let texts: Vec<&str> = batch.iter().map(|phrase| phrase.text.as_str()).collect();
         let tracked = parameters.tracked();
-        let loss = contrastive_loss(text_vector(&tracked, config, &tokens), &batch, device);
+        let loss = contrastive_loss(tower.vectors(&tracked, &texts)?, &batch, &device);
         let value: f32 = loss.clone().into_scalar();
         if !value.is_finite() {
             return Err(Error::Train(format!("the loss of the text tower is {value} at step {step}")));
@@ -96,7 +94,7 @@ pub fn train_text(
         let rate = schedule.rate(step.into(), options.steps.into());
         optimizer.step(&mut parameters, &mut moments, &gradients, rate, u64::from(step) + 1);
     }
-    let outcome = measure(config, &parameters, &held_out, device)?;
+    let outcome = measure(tower, &parameters, &held_out)?;
     Ok((parameters, outcome))
 }
 
@@ -121,16 +119,12 @@ fn contrastive_loss(vectors: Tensor<2>, batch: &[Phrase], device: &Device) -> Te
     -(targets * log_softmax(products + others, 1)).sum_dim(1).mean()
 }
 
-fn measure(
-    config: &ClipConfig,
-    parameters: &Parameters,
-    held_out: &[Phrase],
-    device: &Device,
-) -> Result<TextOutcome> {
-    let features = vectors(config, parameters, CANONICAL.iter().map(|(text, _)| *text), device)?;
+fn measure(tower: &mut TextTower<'_>, parameters: &Parameters, held_out: &[Phrase]) -> Result<TextOutcome> {
+    let features = tower.vector_numbers(parameters, &CANONICAL.map(|(text, _)| text))?;
     let (mut right, mut exact) = (0, 0);
     for chunk in held_out.chunks(64) {
-        let found = vectors(config, parameters, chunk.iter().map(|phrase| phrase.text.as_str()), device)?;
+        let texts: Vec<&str> = chunk.iter().map(|phrase| phrase.text.as_str()).collect();
+        let found = tower.vector_numbers(parameters, &texts)?;
         for (phrase, products) in chunk.iter().zip(found.dot(&features.t()).rows()) {
             let best = (0..PROMPTS).max_by(|a, b| products[*a].total_cmp(&products[*b])).unwrap_or(0);
             right += usize::from(CANONICAL[best].1 == task_of(&phrase.meaning));
@@ -139,21 +133,4 @@ fn measure(
     }
     let share = |count: usize| count as f64 / held_out.len().max(1) as f64;
     Ok(TextOutcome { features, accuracy: share(right), exact: share(exact) })
-}
-
-/// d_T of some texts, `[N, 512]`.
-///
-/// # Errors
-/// As [`Tokens::new`]; [`Error::Weights`] where the device does not give the numbers back.
-pub fn vectors<'a>(
-    config: &ClipConfig,
-    parameters: &Parameters,
-    texts: impl IntoIterator<Item = &'a str>,
-    device: &Device,
-) -> Result<Array2<f32>> {
-    let tokens = Tokens::new(texts, config, device)?;
-    let vectors = text_vector(parameters, config, &tokens).try_into_vec_as::<f32>();
-    let vectors = vectors.map_err(|e| Error::Weights(format!("text vectors: {e:?}")))?;
-    Array2::from_shape_vec((vectors.len() / DEGRADATION_DIM, DEGRADATION_DIM), vectors)
-        .map_err(|e| Error::Weights(format!("text vectors: {e}")))
 }
