@@ -36,9 +36,12 @@ pub mod import;
 pub mod onnx;
 pub mod picture;
 pub mod restore;
+pub mod sink;
 pub mod source;
+pub mod telemetry;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod uri;
 pub mod vlm;
 pub mod weights;
 

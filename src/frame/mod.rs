@@ -1,9 +1,11 @@
 //! Pixels in memory: planar float RGB, as the networks take it, and 8-bit RGB, as files and
 //! cameras give it.
 
+mod live;
 mod resize;
 mod rgb8;
 
+pub use live::{Frame, FramePool};
 pub use resize::resize_bicubic;
 pub use rgb8::{from_rgb8, to_rgb8};
 

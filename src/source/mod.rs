@@ -1,3 +1,57 @@
-//! Where frames come from.
+//! Where frames come from, by URI.
+//!
+//! | URI | frames |
+//! |---|---|
+//! | `synthetic:road?weather=rain&size=640x360&fps=30` | a drive that the program renders |
 
+mod paced;
 pub mod synthetic;
+
+use crate::frame::{Frame, FramePool};
+use crate::uri::Uri;
+use crate::{Error, Result};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a source had to give.
+#[derive(Debug)]
+pub enum Event {
+    /// The next frame. Its size may differ from that of the one before.
+    Frame(Arc<Frame>),
+    /// Nothing within the time; ask again.
+    Nothing,
+    /// The stream is over.
+    End,
+}
+
+/// A stream of frames, read by one thread.
+pub trait Source: Send {
+    /// Waits for the next frame, for about `patience` at the most.
+    ///
+    /// # Errors
+    /// [`Error`] where the source can't go on: a camera that was unplugged, a file that is
+    /// damaged. Whoever reads it drops the source then and may open it anew.
+    fn next(&mut self, pool: &FramePool, patience: Duration) -> Result<Event>;
+
+    /// Whether frames come in their own time and are lost when nobody takes them (a camera);
+    /// else each one waits until it is taken (a file).
+    fn is_live(&self) -> bool;
+
+    /// Frames per second as the source states them, where it does.
+    fn fps(&self) -> Option<f64>;
+
+    /// What it is, for people: `USB Camera, 640x480 YUYV at 30/s`.
+    fn describe(&self) -> String;
+}
+
+/// Opens the source of a URI.
+///
+/// # Errors
+/// [`Error::Input`] for a URI that no source takes, and whatever opening it brings.
+pub fn open(uri: &str) -> Result<Box<dyn Source>> {
+    let parsed = Uri::parse(uri)?;
+    match parsed.scheme() {
+        "synthetic" => paced::Synthetic::open(&parsed),
+        other => Err(Error::Input(format!("{uri}: no source has the scheme {other:?}; there is synthetic:"))),
+    }
+}

@@ -1,0 +1,56 @@
+//! Where frames go, by URI.
+//!
+//! | URI | frames go |
+//! |---|---|
+//! | `null:` | nowhere |
+
+mod null;
+
+use crate::frame::Frame;
+use crate::telemetry::Telemetry;
+use crate::uri::Uri;
+use crate::{Error, Result};
+use std::sync::Arc;
+
+/// A frame at the end of its way.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// As the camera saw it.
+    pub input: Arc<Frame>,
+    /// Restored; the same as `input` where it passed untouched.
+    pub restored: Arc<Frame>,
+}
+
+/// Takes frames, on a thread of its own: a slow one loses frames and delays nobody.
+pub trait Sink: Send {
+    /// Takes a frame.
+    ///
+    /// # Errors
+    /// [`Error`] where the sink can't go on (a full disk, a device that is gone). It is opened
+    /// anew after a while.
+    fn put(&mut self, output: &Output) -> Result<()>;
+
+    /// Ends the stream: files are closed whole.
+    ///
+    /// # Errors
+    /// [`Error`] where what was put can't be kept.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Opens the sink of a URI.
+///
+/// `fps` is the rate at which frames are expected, for files that state one; `telemetry` what
+/// a page shows beside the picture.
+///
+/// # Errors
+/// [`Error::Input`] for a URI that no sink takes, and whatever opening it brings.
+pub fn open(uri: &str, fps: f64, telemetry: &Arc<Telemetry>) -> Result<Box<dyn Sink>> {
+    let parsed = Uri::parse(uri)?;
+    let _ = (fps, telemetry);
+    match parsed.scheme() {
+        "null" => null::Null::open(&parsed),
+        other => Err(Error::Input(format!("{uri}: no sink has the scheme {other:?}; there is null:"))),
+    }
+}

@@ -1,0 +1,42 @@
+//! What the live loop tells about itself: written by its threads, read by whoever shows it.
+
+mod durations;
+mod status;
+
+pub use durations::{Durations, Percentiles};
+pub use status::{BoardState, Detected, Dropped, Fault, Governed, Stages, State, Status};
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// The one place that the loop's threads report to.
+///
+/// Writers hold the lock for a few assignments; [`Telemetry::status`] copies the whole.
+pub struct Telemetry {
+    started: Instant,
+    status: Mutex<Status>,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { started: Instant::now(), status: Mutex::default() }
+    }
+}
+
+impl Telemetry {
+    /// The state as it is now.
+    pub fn status(&self) -> Status {
+        let mut status = self.lock().clone();
+        status.uptime_s = self.started.elapsed().as_secs_f64();
+        status
+    }
+
+    /// Changes what is told.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
+        change(&mut self.lock())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
