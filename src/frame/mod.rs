@@ -4,10 +4,12 @@
 mod live;
 mod resize;
 mod rgb8;
+mod shrink;
 
 pub use live::{Frame, FramePool};
 pub use resize::resize_bicubic;
 pub use rgb8::{from_rgb8, to_rgb8};
+pub use shrink::Shrinker;
 
 /// A picture as three planes of floats: `[3, H, W]`, RGB, nominally in 0..=1 (sRGB-encoded,
 /// as stored in files).
