@@ -46,5 +46,6 @@ pub mod vlm;
 pub mod weights;
 
 mod error;
+mod ffmpeg;
 
 pub use error::{Error, Result};

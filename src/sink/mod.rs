@@ -2,14 +2,23 @@
 //!
 //! | URI | frames go |
 //! |---|---|
+//! | `dir:out?max=2GiB&format=jpg&quality=90` | to numbered pictures; beyond `max` the oldest are deleted |
+//! | `file:out.mp4?crf=23&preset=veryfast&codec=libx264&fps=30&realtime=1` | to a video file, by ffmpeg; with `realtime` frames are repeated or left out so that it keeps their time |
+//! | `-` | to standard output, as Y4M |
 //! | `null:` | nowhere |
 
 mod null;
+mod pictures;
+mod steady;
+mod video;
+mod y4m;
 
+#[cfg(doc)]
+use crate::Error;
+use crate::Result;
 use crate::frame::Frame;
 use crate::telemetry::Telemetry;
 use crate::uri::Uri;
-use crate::{Error, Result};
 use std::sync::Arc;
 
 /// A frame at the end of its way.
@@ -26,18 +35,21 @@ pub trait Sink: Send {
     /// Takes a frame.
     ///
     /// # Errors
-    /// [`Error`] where the sink can't go on (a full disk, a device that is gone). It is opened
+    /// [`crate::Error`] where the sink can't go on (a full disk, a device that is gone). It is opened
     /// anew after a while.
     fn put(&mut self, output: &Output) -> Result<()>;
 
     /// Ends the stream: files are closed whole.
     ///
     /// # Errors
-    /// [`Error`] where what was put can't be kept.
+    /// [`crate::Error`] where what was put can't be kept.
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
 }
+
+/// What this build has.
+const SCHEMES: &str = "dir:, file:, - (Y4M on standard output) and null:";
 
 /// Opens the sink of a URI.
 ///
@@ -45,12 +57,15 @@ pub trait Sink: Send {
 /// a page shows beside the picture.
 ///
 /// # Errors
-/// [`Error::Input`] for a URI that no sink takes, and whatever opening it brings.
+/// [`crate::Error::Input`] for a URI that no sink takes, and whatever opening it brings.
 pub fn open(uri: &str, fps: f64, telemetry: &Arc<Telemetry>) -> Result<Box<dyn Sink>> {
     let parsed = Uri::parse(uri)?;
-    let _ = (fps, telemetry);
+    let _ = telemetry;
     match parsed.scheme() {
+        "dir" => pictures::Pictures::open(parsed),
+        "file" => video::Video::open(parsed, fps),
+        "-" => y4m::open(&parsed, fps),
         "null" => null::Null::open(&parsed),
-        other => Err(Error::Input(format!("{uri}: no sink has the scheme {other:?}; there is null:"))),
+        other => Err(parsed.fault(format!("no sink has the scheme {other:?}; there are {SCHEMES}"))),
     }
 }
