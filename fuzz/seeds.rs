@@ -14,6 +14,7 @@ fn main() -> std::io::Result<()> {
         ("picture", seeds::pictures()),
         ("recipe", seeds::recipes()),
         ("shard", seeds::shards()),
+        ("y4m", seeds::y4m()),
     ];
     for (target, files) in sets {
         let folder = std::path::Path::new("corpus").join(target);

@@ -123,7 +123,8 @@ fn listen(stderr: impl Read, complaint: &Mutex<String>) {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

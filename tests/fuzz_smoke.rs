@@ -18,6 +18,8 @@ mod seeds;
 #[cfg(feature = "train")]
 #[path = "../fuzz/bodies/shard.rs"]
 mod shard_body;
+#[path = "../fuzz/bodies/y4m.rs"]
+mod y4m_body;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -102,6 +104,11 @@ fn no_damage_to_a_bundle_is_a_panic() {
 #[test]
 fn no_damage_to_a_picture_is_a_panic() {
     assert_survives(&seeds::pictures(), |bytes| bytes, picture_body::body);
+}
+
+#[test]
+fn no_damage_to_a_video_stream_is_a_panic() {
+    assert_survives(&seeds::y4m(), |bytes| bytes, y4m_body::body);
 }
 
 #[cfg(feature = "train")]

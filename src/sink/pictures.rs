@@ -36,7 +36,7 @@ pub(super) struct Pictures {
     bytes: u64,
     next: u64,
     encoded: Vec<u8>,
-    _lock: File,
+    lock: File,
 }
 
 impl Pictures {
@@ -63,7 +63,7 @@ impl Pictures {
         let bytes = kept.iter().map(|(_, _, bytes)| bytes).sum();
         let next = kept.back().map_or(1, |(number, _, _)| number + 1);
         let max = max.map_or(u64::MAX, |max| max.as_u64());
-        Ok(Box::new(Self { folder, format, max, kept, bytes, next, encoded: Vec::new(), _lock: lock }))
+        Ok(Box::new(Self { folder, format, max, kept, bytes, next, encoded: Vec::new(), lock }))
     }
 
     fn extension(&self) -> &'static str {
@@ -124,6 +124,13 @@ impl Sink for Pictures {
         self.bytes += bytes;
         self.next += 1;
         Ok(())
+    }
+}
+
+impl Drop for Pictures {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a child that was forked just now, until it execs.
+        let _ = self.lock.unlock();
     }
 }
 

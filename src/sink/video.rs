@@ -220,6 +220,7 @@ fn free_name(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.into())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 #[path = "video/tests.rs"]
 mod tests;

@@ -3,13 +3,21 @@
 //! | URI | frames |
 //! |---|---|
 //! | `synthetic:road?weather=rain&size=640x360&fps=30` | a drive that the program renders |
+//! | `file:clip.mp4?loop=1&realtime=1` | a video file, by ffmpeg; with `realtime` at its own rate |
+//! | `dir:frames/?fps=30&loop=1&realtime=1` | the pictures of a folder, in the order of their numbers |
+//! | `-` | Y4M on standard input |
 
+mod pace;
 mod paced;
+mod pictures;
+mod piped;
 pub mod synthetic;
+mod video;
+pub mod y4m;
 
+use crate::Result;
 use crate::frame::{Frame, FramePool};
 use crate::uri::Uri;
-use crate::{Error, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +37,7 @@ pub trait Source: Send {
     /// Waits for the next frame, for about `patience` at the most.
     ///
     /// # Errors
-    /// [`Error`] where the source can't go on: a camera that was unplugged, a file that is
+    /// [`crate::Error`] where the source can't go on: a camera that was unplugged, a file that is
     /// damaged. Whoever reads it drops the source then and may open it anew.
     fn next(&mut self, pool: &FramePool, patience: Duration) -> Result<Event>;
 
@@ -44,14 +52,20 @@ pub trait Source: Send {
     fn describe(&self) -> String;
 }
 
+/// What this build has.
+const SCHEMES: &str = "synthetic:, file:, dir: and - (Y4M on standard input)";
+
 /// Opens the source of a URI.
 ///
 /// # Errors
-/// [`Error::Input`] for a URI that no source takes, and whatever opening it brings.
+/// [`crate::Error::Input`] for a URI that no source takes, and whatever opening it brings.
 pub fn open(uri: &str) -> Result<Box<dyn Source>> {
     let parsed = Uri::parse(uri)?;
     match parsed.scheme() {
         "synthetic" => paced::Synthetic::open(&parsed),
-        other => Err(Error::Input(format!("{uri}: no source has the scheme {other:?}; there is synthetic:"))),
+        "file" => video::Video::open(parsed),
+        "dir" => pictures::Pictures::open(parsed),
+        "-" => y4m::StandardInput::open(&parsed),
+        other => Err(parsed.fault(format!("no source has the scheme {other:?}; there are {SCHEMES}"))),
     }
 }
