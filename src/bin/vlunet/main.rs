@@ -11,6 +11,7 @@ mod import;
 mod info;
 mod output;
 mod restore;
+mod run;
 
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
@@ -38,6 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Run(run::Args),
     Restore(restore::Args),
     Detect(detect::Args),
     Eval(eval::Args),
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> vlunet::Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Eval(args) => eval::run(&args),
