@@ -29,6 +29,8 @@ mod settings;
 mod shared;
 mod sight;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod worker;
 mod workshop;
 

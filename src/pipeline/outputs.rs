@@ -1,7 +1,7 @@
 //! The sinks, each on a thread of its own behind a mailbox.
 
 use super::mailbox::{Mailbox, Taken};
-use super::shared::{PATIENCE, Pulse, join_until, lock, spawn};
+use super::shared::{OpenSink, PATIENCE, Pulse, join_until, lock, spawn};
 use crate::Result;
 use crate::sink::{Output, Sink};
 use crate::telemetry::Telemetry;
@@ -15,12 +15,10 @@ const RETRY: Duration = Duration::from_secs(2);
 /// A sink that takes longer for one frame is told of.
 const STALL: Duration = Duration::from_secs(5);
 
-/// Opens a sink, as often as it fails.
-pub(super) type OpenSink = Box<dyn Fn() -> Result<Box<dyn Sink>> + Send>;
-
 /// All sinks of a loop.
 pub(super) struct Outputs {
     telemetry: Arc<Telemetry>,
+    open: OpenSink,
     outlets: Mutex<Vec<Outlet>>,
     /// Where frames are put; apart from the rest, so that a sink that blocks holds nothing up.
     mailboxes: Mutex<Arc<[Slot]>>,
@@ -37,16 +35,16 @@ struct Outlet {
 }
 
 impl Outputs {
-    pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
-        Self { telemetry, outlets: Mutex::default(), mailboxes: Mutex::new(Arc::new([])) }
+    pub(super) fn new(telemetry: Arc<Telemetry>, open: OpenSink) -> Self {
+        Self { telemetry, open, outlets: Mutex::default(), mailboxes: Mutex::new(Arc::new([])) }
     }
 
     /// Opens a sink and starts its thread.
     ///
     /// # Errors
     /// Where it can't be opened.
-    pub(super) fn add(&self, uri: &str, open: OpenSink) -> Result<()> {
-        let first = open()?;
+    pub(super) fn add(&self, uri: &str, fps: f64) -> Result<()> {
+        let first = (self.open)(uri, fps, &self.telemetry)?;
         let (mailbox, pulse) = (Slot::default(), Pulse::new());
         let mut outlets = lock(&self.outlets);
         let mut feeder = Feeder {
@@ -56,7 +54,8 @@ impl Outputs {
             pulse: Arc::clone(&pulse),
             // One sink speaks for all: ages and hand-overs are taken at the first.
             measures: outlets.is_empty(),
-            open,
+            open: Arc::clone(&self.open),
+            fps,
         };
         let thread = spawn("sink", move || feeder.run(first))?;
         outlets.push(Outlet { uri: uri.into(), mailbox, pulse, thread });
@@ -141,6 +140,7 @@ struct Feeder {
     pulse: Arc<Pulse>,
     measures: bool,
     open: OpenSink,
+    fps: f64,
 }
 
 impl Feeder {
@@ -155,7 +155,7 @@ impl Feeder {
                 Taken::Closed => break,
             };
             if sink.is_none() && Instant::now() >= retry_at {
-                match (self.open)() {
+                match (self.open)(&self.uri, self.fps, &self.telemetry) {
                     Ok(opened) => sink = Some(opened),
                     Err(e) => self.telemetry.fault(&self.uri, e),
                 }

@@ -1,9 +1,8 @@
 //! What a user sets.
 
-use super::shared::OpenSource;
+use super::shared::Doors;
 use crate::bundle::Bundle;
 use crate::restore::Options;
-use crate::telemetry::Telemetry;
 use crate::{Result, sink, source};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,14 +50,12 @@ impl Settings {
         }
     }
 
-    pub(super) fn open_source(&self) -> OpenSource {
+    pub(super) fn doors(&self) -> Doors {
         let uri = self.source.clone();
-        Arc::new(move || source::open(&uri))
-    }
-
-    pub(super) fn open_sink(uri: &str, fps: f64, telemetry: &Arc<Telemetry>) -> super::outputs::OpenSink {
-        let (uri, telemetry) = (uri.to_owned(), Arc::clone(telemetry));
-        Box::new(move || sink::open(&uri, fps, &telemetry))
+        Doors {
+            source: Arc::new(move || source::open(&uri)),
+            sink: Arc::new(|uri, fps, telemetry| sink::open(uri, fps, telemetry)),
+        }
     }
 
     pub(super) fn bundle(&self) -> Result<Arc<Bundle>> {

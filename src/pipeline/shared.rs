@@ -3,6 +3,7 @@
 use super::mailbox::Mailbox;
 use crate::control::Controls;
 use crate::frame::{Frame, FramePool};
+use crate::sink::Sink;
 use crate::source::Source;
 use crate::telemetry::Telemetry;
 use crate::vlm::Guidance;
@@ -17,6 +18,16 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Opens the source, as often as it is lost.
 pub(super) type OpenSource = Arc<dyn Fn() -> Result<Box<dyn Source>> + Send + Sync>;
+
+/// Opens the sink of a URI, for a frame rate.
+pub(super) type OpenSink = Arc<dyn Fn(&str, f64, &Arc<Telemetry>) -> Result<Box<dyn Sink>> + Send + Sync>;
+
+/// Where frames come in and go out.
+#[derive(Clone)]
+pub(super) struct Doors {
+    pub(super) source: OpenSource,
+    pub(super) sink: OpenSink,
+}
 
 /// The state that more than one thread sees.
 pub(super) struct Shared {

@@ -4,7 +4,7 @@ use super::capture;
 use super::governor::Governor;
 use super::models::{self, Loaded, Watch};
 use super::outputs::Outputs;
-use super::shared::{OpenSource, Pulse, Shared, join_until, lock, spawn};
+use super::shared::{Doors, OpenSource, Pulse, Shared, join_until, lock, spawn};
 use super::sight::{self, Eyes, Sight};
 use super::worker::{Changes, Worker};
 use super::{Heat, Settings};
@@ -23,7 +23,7 @@ const STEP: Duration = Duration::from_millis(20);
 /// Between two measurements of rates.
 const MEASURE: Duration = Duration::from_millis(500);
 /// A thread that gives no sign of life for so long hangs in the driver or the engine.
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(3);
 /// Capture threads given up before the watchdog is left to decide.
 const ABANDONED: usize = 3;
 /// From the wish to end until everything has ended.
@@ -90,19 +90,19 @@ pub fn run(
     telemetry: &Arc<Telemetry>,
     hooks: Hooks,
 ) -> Result<Summary> {
-    let open = settings.open_source();
-    run_from(settings, open, controls, telemetry, hooks)
+    let doors = settings.doors();
+    run_through(settings, doors, controls, telemetry, hooks)
 }
 
-/// [`run`] from a source that is opened by a function.
-pub(super) fn run_from(
+/// [`run`] with a source and sinks that are opened otherwise.
+pub(super) fn run_through(
     settings: Settings,
-    open: OpenSource,
+    doors: Doors,
     controls: &Arc<Controls>,
     telemetry: &Arc<Telemetry>,
     hooks: Hooks,
 ) -> Result<Summary> {
-    let mut supervisor = Supervisor::start(settings, open, controls, telemetry, hooks)?;
+    let mut supervisor = Supervisor::start(settings, doors, controls, telemetry, hooks)?;
     supervisor.watch();
     Ok(supervisor.end())
 }
@@ -133,7 +133,7 @@ struct Supervisor {
 impl Supervisor {
     fn start(
         settings: Settings,
-        open: OpenSource,
+        Doors { source: open, sink }: Doors,
         controls: &Arc<Controls>,
         telemetry: &Arc<Telemetry>,
         hooks: Hooks,
@@ -142,9 +142,9 @@ impl Supervisor {
         let Loaded { model, eyes } = models::load(&settings, 0)?;
         let source = open()?;
         let fps = settings.fps.or(source.fps()).unwrap_or(30.0);
-        let outputs = Arc::new(Outputs::new(Arc::clone(telemetry)));
+        let outputs = Arc::new(Outputs::new(Arc::clone(telemetry), sink));
         for uri in &settings.sinks {
-            outputs.add(uri, Settings::open_sink(uri, fps, telemetry))?;
+            outputs.add(uri, fps)?;
         }
         controls.set_task(settings.task.clone());
         shared.set_detect_every(settings.detect_every);
@@ -299,13 +299,12 @@ impl Supervisor {
             self.outputs.remove(uri, Instant::now() + GRACE);
         }
         for uri in new.sinks.iter().filter(|uri| !running.contains(uri)) {
-            let open = Settings::open_sink(uri, self.fps, &self.shared.telemetry);
-            if let Err(e) = self.outputs.add(uri, open) {
+            if let Err(e) = self.outputs.add(uri, self.fps) {
                 self.shared.telemetry.fault(uri, e);
             }
         }
         if new.source != old.source {
-            self.open = new.open_source();
+            self.open = new.doors().source;
             self.exchange_capture();
         }
         let same_model = new.model == old.model

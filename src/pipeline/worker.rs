@@ -179,10 +179,12 @@ impl Worker {
             return Ok((None, State::Clear));
         }
         let restored = self.restore(frame, &order, &guided)?;
-        if restored.is_some() {
-            self.shared.telemetry.mended(FAULT);
-            self.resting_until = None;
+        if restored.is_none() {
+            // The restorer is being made ready.
+            return Ok((None, State::Starting));
         }
+        self.shared.telemetry.mended(FAULT);
+        self.resting_until = None;
         Ok((restored, State::Restoring))
     }
 
