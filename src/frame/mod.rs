@@ -6,7 +6,7 @@ mod resize;
 mod rgb8;
 
 pub use live::{Frame, FramePool};
-pub use resize::{resize_bicubic, shrink};
+pub use resize::resize_bicubic;
 pub use rgb8::{fill_frame, from_rgb8, to_planes, to_rgb8};
 
 /// A picture as three planes of floats: `[3, H, W]`, RGB, nominally in 0..=1 (sRGB-encoded,

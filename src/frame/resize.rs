@@ -29,14 +29,3 @@ pub fn resize_bicubic(image: ArrayView3<'_, f32>, height: usize, width: usize) -
     }
     Ok(output)
 }
-/// stand-in
-pub fn shrink(frame: &super::Frame, width: usize, height: usize, out: &mut super::Planes) {
-    *out = super::Planes::from_shape_fn((3, height, width), |(c, y, x)| {
-        f32::from(
-            frame.rgb[3
-                * ((y * frame.height as usize / height) * frame.width as usize
-                    + x * frame.width as usize / width)
-                + c],
-        ) / 255.0
-    });
-}
