@@ -48,5 +48,7 @@ pub mod vlm;
 pub mod weights;
 
 mod error;
+#[cfg(target_os = "linux")]
+mod v4l2;
 
 pub use error::{Error, Result};

@@ -3,8 +3,11 @@
 //! | URI | frames go |
 //! |---|---|
 //! | `null:` | nowhere |
+//! | `v4l2:///dev/video10` | to a video output, as v4l2loopback makes one, on Linux |
 
 mod null;
+#[cfg(target_os = "linux")]
+mod v4l2;
 
 use crate::frame::Frame;
 use crate::telemetry::Telemetry;
@@ -51,6 +54,12 @@ pub fn open(uri: &str, fps: f64, telemetry: &Arc<Telemetry>) -> Result<Box<dyn S
     let _ = (fps, telemetry);
     match parsed.scheme() {
         "null" => null::Null::open(&parsed),
-        other => Err(Error::Input(format!("{uri}: no sink has the scheme {other:?}; there is null:"))),
+        #[cfg(target_os = "linux")]
+        "v4l2" => v4l2::VideoOutput::open(parsed, fps),
+        #[cfg(not(target_os = "linux"))]
+        "v4l2" => Err(parsed.fault("v4l2: is for video outputs on Linux")),
+        other => {
+            Err(Error::Input(format!("{uri}: no sink has the scheme {other:?}; there are null: and v4l2:")))
+        }
     }
 }
