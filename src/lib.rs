@@ -29,7 +29,9 @@
 pub mod arch;
 pub mod atomic_file;
 pub mod backend;
+pub mod board;
 pub mod bundle;
+pub mod config;
 pub mod eval;
 pub mod frame;
 pub mod import;
@@ -38,6 +40,8 @@ pub mod picture;
 pub mod restore;
 pub mod sink;
 pub mod source;
+#[cfg(target_os = "linux")]
+pub mod systemd;
 pub mod telemetry;
 #[cfg(feature = "train")]
 pub mod train;
@@ -46,5 +50,6 @@ pub mod vlm;
 pub mod weights;
 
 mod error;
+mod strict_toml;
 
 pub use error::{Error, Result};
