@@ -32,6 +32,8 @@ pub mod backend;
 pub mod board;
 pub mod bundle;
 pub mod config;
+#[cfg(target_os = "linux")]
+pub mod doctor;
 pub mod eval;
 pub mod frame;
 pub mod import;

@@ -20,7 +20,7 @@ pub(super) fn number(path: &Path) -> Option<i64> {
 }
 
 /// What lies in a folder under a name that begins so, by name.
-pub(super) fn entries(folder: &Path, prefix: &str) -> Vec<PathBuf> {
+pub(crate) fn entries(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     let Ok(found) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = found
         .filter_map(|entry| Some(entry.ok()?.path()))

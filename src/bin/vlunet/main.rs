@@ -4,6 +4,7 @@ mod args;
 mod bundle;
 mod demo;
 mod detect;
+mod doctor;
 mod eval;
 mod export;
 mod guide;
@@ -40,6 +41,7 @@ enum Command {
     Demo(demo::Args),
     Restore(restore::Args),
     Detect(detect::Args),
+    Doctor(doctor::Args),
     Eval(eval::Args),
     Info(info::Args),
     Import(import::Args),
@@ -78,6 +80,7 @@ fn dispatch(command: Command) -> vlunet::Result<()> {
         Command::Demo(args) => demo::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Detect(args) => detect::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Import(args) => import::run(args),
