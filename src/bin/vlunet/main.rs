@@ -4,6 +4,7 @@ mod args;
 mod bundle;
 mod demo;
 mod detect;
+mod doctor;
 mod eval;
 mod export;
 mod guide;
@@ -42,6 +43,7 @@ enum Command {
     Run(run::Args),
     Restore(restore::Args),
     Detect(detect::Args),
+    Doctor(doctor::Args),
     Eval(eval::Args),
     Info(info::Args),
     Import(import::Args),
@@ -81,6 +83,7 @@ fn dispatch(command: Command) -> vlunet::Result<()> {
         Command::Run(args) => run::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Detect(args) => detect::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Import(args) => import::run(args),
