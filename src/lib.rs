@@ -30,6 +30,7 @@ pub mod arch;
 pub mod atomic_file;
 pub mod backend;
 pub mod bundle;
+pub mod control;
 pub mod eval;
 pub mod frame;
 pub mod import;

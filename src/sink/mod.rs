@@ -2,8 +2,10 @@
 //!
 //! | URI | frames go |
 //! |---|---|
+//! | `http://127.0.0.1:8080?token=...&quality=80` | to browsers: a page, MJPEG, JSON, Prometheus |
 //! | `null:` | nowhere |
 
+mod http;
 mod null;
 
 use crate::frame::Frame;
@@ -30,6 +32,12 @@ pub trait Sink: Send {
     /// anew after a while.
     fn put(&mut self, output: &Output) -> Result<()>;
 
+    /// What it is, for people, where that says more than its URI: the port that was chosen.
+    /// Holds no secret, unlike the URI. Empty where the URI says it all.
+    fn describe(&self) -> String {
+        String::new()
+    }
+
     /// Ends the stream: files are closed whole.
     ///
     /// # Errors
@@ -48,9 +56,12 @@ pub trait Sink: Send {
 /// [`Error::Input`] for a URI that no sink takes, and whatever opening it brings.
 pub fn open(uri: &str, fps: f64, telemetry: &Arc<Telemetry>) -> Result<Box<dyn Sink>> {
     let parsed = Uri::parse(uri)?;
-    let _ = (fps, telemetry);
+    let _ = fps;
     match parsed.scheme() {
+        "http" => http::Http::open(parsed, telemetry),
         "null" => null::Null::open(&parsed),
-        other => Err(Error::Input(format!("{uri}: no sink has the scheme {other:?}; there is null:"))),
+        other => {
+            Err(Error::Input(format!("{uri}: no sink has the scheme {other:?}; there are http:, null:")))
+        }
     }
 }
