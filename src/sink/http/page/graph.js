@@ -8,7 +8,7 @@ function drawGraph({ step_ms, mean_ms, worst_ms }) {
   const colour = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
   const left = 34, bottom = 16, top = 5;
   const highest = niceAbove(Math.max(10, ...worst_ms.filter(value => value !== null)));
-  const [unit, per] = highest < 1000 ? ["ms", 1] : ["s", 1000];
+  const [unit, per] = highest <= 1000 ? ["ms", 1] : ["s", 1000];
   const steps = 120;
   const x = i => left + (i + steps - mean_ms.length) / (steps - 1) * (width - left - 1);
   const y = value => top + (1 - value / highest) * (height - top - bottom);

@@ -45,6 +45,7 @@ async function show(frame, before, after) {
     if (frame !== picture.shown) picture.last = performance.now();
     picture.shown = frame;
     element("stage").dataset.frame = frame;
+    if (element("notice").textContent) noticeSilence();
   }
   picture.busy = false;
 }
