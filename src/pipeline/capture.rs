@@ -43,7 +43,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn wanted(&self) -> bool {
         self.pulse.beat();
-        !self.pulse.dismissed() && !self.shared.controls.stopping()
+        !self.pulse.dismissed() && !self.shared.controls().stopped()
     }
 
     /// Opens the lost source, as often as it takes; none when it isn't wanted any more.

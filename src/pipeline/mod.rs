@@ -15,7 +15,7 @@
 //! use vlunet::pipeline::{self, Hooks, Settings};
 //!
 //! let settings = Settings::new("synthetic:road?weather=rain", vec!["null:".into()]);
-//! let summary = pipeline::run(settings, &Arc::default(), &Arc::default(), Hooks::default())?;
+//! let summary = pipeline::run(settings, &Arc::default(), Hooks::default())?;
 //! println!("{} frames", summary.frames_out);
 //! # Ok::<(), vlunet::Error>(())
 //! ```

@@ -39,7 +39,6 @@ pub(super) struct Shared {
     guidance: Mutex<Option<Arc<Guided>>>,
     detect_every_ms: AtomicU64,
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) controls: Arc<Controls>,
 }
 
 /// What the VLM head of a model says is to be done.
@@ -51,7 +50,7 @@ pub(super) struct Guided {
 }
 
 impl Shared {
-    pub(super) fn new(controls: Arc<Controls>, telemetry: Arc<Telemetry>) -> Self {
+    pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
         Self {
             pool: FramePool::default(),
             frames: Mailbox::default(),
@@ -59,8 +58,12 @@ impl Shared {
             guidance: Mutex::default(),
             detect_every_ms: AtomicU64::new(500),
             telemetry,
-            controls,
         }
+    }
+
+    /// What users ask for.
+    pub(super) fn controls(&self) -> &Controls {
+        self.telemetry.controls()
     }
 
     /// Time from one look of the VLM head to the next.

@@ -35,7 +35,7 @@ pub(super) struct Sight {
     file_fps: Option<f64>,
     last: Option<Look>,
     /// The task that was named when the last guidance was given.
-    forced: Option<String>,
+    forced: Option<Arc<str>>,
     planes: Planes,
 }
 
@@ -81,7 +81,7 @@ impl Sight {
     /// Sees a frame; looks closer where it is time. Trouble is reported, and the guidance stays
     /// as it was.
     pub(super) fn see(&mut self, frame: &Frame, shared: &Shared) {
-        let task = shared.controls.task();
+        let task = shared.controls().task();
         let outcome = match task {
             Some(words) => self.follow_user(words, shared),
             None => {
@@ -98,7 +98,7 @@ impl Sight {
         }
     }
 
-    fn follow_user(&mut self, words: String, shared: &Shared) -> Result<()> {
+    fn follow_user(&mut self, words: Arc<str>, shared: &Shared) -> Result<()> {
         if self.forced.as_ref() == Some(&words) {
             return Ok(());
         }
@@ -160,7 +160,7 @@ pub(super) fn run(shared: &Shared, mut sight: Sight, next: &Mutex<Option<Eyes>>)
         }
         match shared.looks.take(PATIENCE) {
             Taken::Item(frame) => sight.see(&frame, shared),
-            Taken::Nothing if !shared.controls.stopping() => {}
+            Taken::Nothing if !shared.controls().stopped() => {}
             Taken::Nothing | Taken::Closed => return,
         }
     }

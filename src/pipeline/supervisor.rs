@@ -9,7 +9,6 @@ use super::sight::{self, Eyes, Sight};
 use super::worker::{Changes, Worker};
 use super::{Heat, Settings};
 use crate::Result;
-use crate::control::Controls;
 use crate::source::Source;
 use crate::telemetry::{BoardState, Percentiles, Status, Telemetry};
 use serde::Serialize;
@@ -79,30 +78,25 @@ pub struct Summary {
     pub faults: std::collections::BTreeMap<String, u64>,
 }
 
-/// Runs the loop until its source ends, a limit is reached or `controls` asks for the end.
+/// Runs the loop until its source ends, a limit is reached or the controls of `telemetry` ask
+/// for the end.
 ///
 /// # Errors
 /// Where the model, the source or a sink can't be opened at the start. What fails later is a
 /// fault in `telemetry`, and the loop goes on.
-pub fn run(
-    settings: Settings,
-    controls: &Arc<Controls>,
-    telemetry: &Arc<Telemetry>,
-    hooks: Hooks,
-) -> Result<Summary> {
+pub fn run(settings: Settings, telemetry: &Arc<Telemetry>, hooks: Hooks) -> Result<Summary> {
     let doors = settings.doors();
-    run_through(settings, doors, controls, telemetry, hooks)
+    run_through(settings, doors, telemetry, hooks)
 }
 
 /// [`run`] with a source and sinks that are opened otherwise.
 pub(super) fn run_through(
     settings: Settings,
     doors: Doors,
-    controls: &Arc<Controls>,
     telemetry: &Arc<Telemetry>,
     hooks: Hooks,
 ) -> Result<Summary> {
-    let mut supervisor = Supervisor::start(settings, doors, controls, telemetry, hooks)?;
+    let mut supervisor = Supervisor::start(settings, doors, telemetry, hooks)?;
     supervisor.watch();
     Ok(supervisor.end())
 }
@@ -134,11 +128,10 @@ impl Supervisor {
     fn start(
         settings: Settings,
         Doors { source: open, sink }: Doors,
-        controls: &Arc<Controls>,
         telemetry: &Arc<Telemetry>,
         hooks: Hooks,
     ) -> Result<Self> {
-        let shared = Arc::new(Shared::new(Arc::clone(controls), Arc::clone(telemetry)));
+        let shared = Arc::new(Shared::new(Arc::clone(telemetry)));
         let Loaded { model, eyes } = models::load(&settings, 0)?;
         let source = open()?;
         let fps = settings.fps.or(source.fps()).unwrap_or(30.0);
@@ -146,7 +139,7 @@ impl Supervisor {
         for uri in &settings.sinks {
             outputs.add(uri, fps)?;
         }
-        controls.set_task(settings.task.clone());
+        telemetry.controls().set_task(settings.task.as_deref())?;
         shared.set_detect_every(settings.detect_every);
         telemetry.update(|status| {
             status.source = source.describe();
@@ -211,13 +204,13 @@ impl Supervisor {
         let mut rates = Rates::new();
         let mut board_at = Instant::now();
         let mut measure_at = Instant::now() + MEASURE;
-        while !self.worker.0.is_finished() && !self.shared.controls.stopping() {
+        while !self.worker.0.is_finished() && !self.shared.controls().stopped() {
             std::thread::sleep(STEP);
             let now = Instant::now();
             if self.settings.duration.is_some_and(|limit| self.started.elapsed() >= limit) {
                 break;
             }
-            if self.shared.controls.take_reload() {
+            if self.shared.controls().take_reload() {
                 self.read_settings();
             }
             self.take_loaded();
@@ -287,7 +280,9 @@ impl Supervisor {
         let old = std::mem::replace(&mut self.settings, new.clone());
         self.shared.set_detect_every(new.detect_every);
         if new.task != old.task {
-            self.shared.controls.set_task(new.task.clone());
+            if let Err(e) = self.shared.controls().set_task(new.task.as_deref()) {
+                self.shared.telemetry.fault(CONFIG_FAULT, e);
+            }
         }
         if let Some(fps) = new.fps.filter(|fps| Some(*fps) != old.fps) {
             self.fps = fps;
@@ -347,7 +342,7 @@ impl Supervisor {
     /// Ends every thread that ends in time, and sums up.
     fn end(self) -> Summary {
         let ended_by_itself = self.worker.0.is_finished();
-        self.shared.controls.stop();
+        self.shared.controls().stop();
         let grace = if ended_by_itself { FILE_GRACE } else { GRACE };
         let deadline = Instant::now() + grace;
         self.shared.frames.close();

@@ -11,7 +11,7 @@ use super::sight::Sight;
 use super::workshop::{Counter, Model, Order, Shelf, prepare};
 use crate::Result;
 use crate::bundle::Task;
-use crate::frame::{Frame, Planes, fill_frame, shrink, to_planes};
+use crate::frame::{Frame, Planes, Shrinker, fill_frame, to_planes};
 use crate::restore::GuidedUpsampler;
 use crate::sink::Output;
 use crate::telemetry::State;
@@ -62,6 +62,7 @@ pub(super) struct Worker {
 /// Memory for a frame's way, used again.
 struct Kit {
     input: Planes,
+    shrinker: Shrinker,
     upsampler: GuidedUpsampler,
     /// Work in the present cycle of `every` frames, and the frames in it.
     cycle: (Duration, u32),
@@ -93,6 +94,7 @@ impl Worker {
             guided: None,
             kit: Kit {
                 input: Planes::default((3, 0, 0)),
+                shrinker: Shrinker::new(),
                 upsampler: GuidedUpsampler::new(),
                 cycle: (Duration::ZERO, 0),
                 carried: None,
@@ -115,7 +117,7 @@ impl Worker {
                         break;
                     }
                 }
-                Taken::Nothing if !self.shared.controls.stopping() => self.take_changes(),
+                Taken::Nothing if !self.shared.controls().stopped() => self.take_changes(),
                 Taken::Nothing | Taken::Closed => break,
             }
         }
@@ -169,7 +171,7 @@ impl Worker {
         let level = self.governor.level();
         let order = Order { model: Arc::clone(&self.model), level, size };
         self.restock(&order)?;
-        if self.shared.controls.bypass() {
+        if self.shared.controls().bypass() {
             self.kit.carried = None;
             return Ok((None, State::Bypass));
         }
@@ -234,16 +236,16 @@ impl Worker {
                 to_planes(frame, &mut kit.input);
             } else {
                 let (width, height) = prepared.internal;
-                shrink(frame, width as usize, height as usize, &mut kit.input);
+                kit.shrinker.shrink(frame, width as usize, height as usize, &mut kit.input)?;
             }
             Some(prepared.restorer.restore(kit.input.view(), &guided.guidance.degradation)?)
         };
         let made = self.shared.pool.make(width, height, |out| {
             (out.sequence, out.captured) = (frame.sequence, frame.captured);
             match &restored {
-                None => kit.upsampler.carry_over(frame, out),
+                None => kit.upsampler.carry_over(frame, out)?,
                 Some(restored) if whole => fill_frame(out, restored.view())?,
-                Some(restored) => kit.upsampler.upsample(frame, kit.input.view(), restored.view(), out),
+                Some(restored) => kit.upsampler.upsample(frame, kit.input.view(), restored.view(), out)?,
             }
             Ok(())
         })?;

@@ -86,7 +86,7 @@ pub(super) fn run(shared: &Shared, counter: &Counter) {
     loop {
         let order = match counter.orders.take(PATIENCE) {
             Taken::Item(order) => order,
-            Taken::Nothing if !shared.controls.stopping() => continue,
+            Taken::Nothing if !shared.controls().stopped() => continue,
             Taken::Nothing | Taken::Closed => return,
         };
         match prepare(order) {

@@ -6,6 +6,7 @@ mod status;
 pub use durations::{Durations, Percentiles};
 pub use status::{BoardState, Detected, Dropped, Fault, Governed, Stages, State, Status};
 
+use crate::control::Controls;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -15,11 +16,12 @@ use std::time::Instant;
 pub struct Telemetry {
     started: Instant,
     status: Mutex<Status>,
+    controls: Controls,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { started: Instant::now(), status: Mutex::default() }
+        Self { started: Instant::now(), status: Mutex::default(), controls: Controls::default() }
     }
 }
 
@@ -57,6 +59,11 @@ impl Telemetry {
         if mended {
             log::warn!("{kind}: working again");
         }
+    }
+
+    /// What users ask of the loop: whoever shows the state has the buttons too.
+    pub fn controls(&self) -> &Controls {
+        &self.controls
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Status> {

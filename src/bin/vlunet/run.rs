@@ -6,10 +6,9 @@ use humantime::Duration as Span;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use vlunet::control::Controls;
 use vlunet::pipeline::{self, Hooks, Settings};
 use vlunet::restore;
-use vlunet::telemetry::Status;
+use vlunet::telemetry::{Status, Telemetry};
 use vlunet::{Error, Result};
 
 /// Between two lines of state where there is no terminal.
@@ -87,10 +86,10 @@ impl Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let controls = Arc::<Controls>::default();
-    heed_signals(&controls)?;
+    let telemetry = Arc::<Telemetry>::default();
+    heed_signals(&telemetry)?;
     let hooks = Hooks { observe: Box::new(Display::new().show()), ..Hooks::default() };
-    let summary = pipeline::run(args.settings()?, &controls, &Arc::default(), hooks)?;
+    let summary = pipeline::run(args.settings()?, &telemetry, hooks)?;
     if args.json {
         return output::json(&summary);
     }
@@ -106,16 +105,17 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// SIGINT and SIGTERM end the loop cleanly, SIGHUP has the configuration read again; a second
 /// SIGINT ends at once.
-fn heed_signals(controls: &Arc<Controls>) -> Result<()> {
+fn heed_signals(telemetry: &Arc<Telemetry>) -> Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let failed = |e: std::io::Error| Error::Input(format!("signals can't be heeded: {e}"));
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
-    let controls = Arc::clone(controls);
+    let telemetry = Arc::clone(telemetry);
     let listen = move || {
+        let controls = telemetry.controls();
         for signal in signals.forever() {
             match signal {
-                SIGHUP => controls.reload(),
-                _ if controls.stopping() => std::process::exit(128 + signal),
+                SIGHUP => controls.request_reload(),
+                _ if controls.stopped() => std::process::exit(128 + signal),
                 _ => controls.stop(),
             }
         }

@@ -83,21 +83,21 @@ fn a_live_picture_is_restored_and_the_user_may_pass_it_or_name_another_task() {
     assert!(status.governor.scale > 0.0 && status.governor.scale <= WHOLE);
     assert!(running.kept.lock().unwrap().iter().any(|(input, restored)| input.rgb != restored.rgb));
 
-    running.controls.toggle_bypass();
+    running.controls().toggle_bypass();
     running.until("bypass", 5, |status| status.state == State::Bypass);
     running.frames(2, 5);
     let (input, restored) = running.kept.lock().unwrap().last().cloned().unwrap();
     assert!(Arc::ptr_eq(&input, &restored), "an untouched frame is not even copied");
 
-    running.controls.toggle_bypass();
-    running.controls.set_task(Some("dehaze".into()));
+    running.controls().toggle_bypass();
+    running.controls().set_task(Some("dehaze")).unwrap();
     running.until("the other task", 5, |s| s.state == State::Restoring && s.detected.task == "dehaze");
-    running.controls.set_task(Some("unfog the moon".into()));
+    running.controls().set_task(Some("unfog the moon")).unwrap();
     running.until("a fault that names the words", 5, |status| {
         status.faults.get("detection").is_some_and(|fault| fault.active && fault.message.contains("moon"))
     });
     running.frames(3, 5);
-    running.controls.set_task(None);
+    running.controls().set_task(None).unwrap();
     running
         .until("looking again", 10, |status| !status.detected.forced && !status.faults["detection"].active);
     let (took, summary) = running.stop();

@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 
 /// A loop on its own thread, whose frames are kept.
 struct Running {
-    controls: Arc<Controls>,
     telemetry: Arc<Telemetry>,
     kept: Kept,
     thread: JoinHandle<Result<Summary>>,
@@ -153,16 +152,20 @@ impl Running {
         hooks: Hooks,
         other: impl Fn(&str) -> Option<Result<Box<dyn Sink>>> + Send + Sync + 'static,
     ) -> Self {
-        let (controls, telemetry) = (Arc::<Controls>::default(), Arc::<Telemetry>::default());
+        let telemetry = Arc::<Telemetry>::default();
         let kept = Kept::default();
         let keep = Arc::clone(&kept);
         let sink = Arc::new(move |uri: &str, _: f64, _: &Arc<Telemetry>| {
             other(uri).unwrap_or_else(|| Ok(Box::new(Keep(Arc::clone(&keep)))))
         });
         let doors = Doors { source, sink };
-        let (own_controls, own_telemetry) = (Arc::clone(&controls), Arc::clone(&telemetry));
-        let work = move || run_through(settings, doors, &own_controls, &own_telemetry, hooks);
-        Self { controls, telemetry, kept, thread: std::thread::spawn(work) }
+        let own = Arc::clone(&telemetry);
+        let work = move || run_through(settings, doors, &own, hooks);
+        Self { telemetry, kept, thread: std::thread::spawn(work) }
+    }
+
+    fn controls(&self) -> &Controls {
+        self.telemetry.controls()
     }
 
     /// Waits until the status is as wanted; panics with it when it isn't for too long.
@@ -192,7 +195,7 @@ impl Running {
     /// Asks for the end; gives how long that took, and the summary.
     fn stop(self) -> (Duration, Summary) {
         let start = Instant::now();
-        self.controls.stop();
+        self.controls().stop();
         let summary = self.thread.join().unwrap().unwrap();
         (start.elapsed(), summary)
     }

@@ -80,7 +80,7 @@ fn sinks_come_and_go_while_the_loop_runs() {
     let running = Running::with(settings(&["first:"]), camera(|_, _| Act::Deliver), hooks, |_| None);
     running.until("frames", 20, |status| status.frames_out > 3);
     let before = running.telemetry.status();
-    running.controls.reload();
+    running.controls().request_reload();
     running.until("the other sink", 5, |status| status.sinks == ["second:"]);
     running.frames(5, 5);
     let after = running.telemetry.status();
@@ -94,7 +94,7 @@ fn a_configuration_that_is_wrong_changes_nothing() {
     let hooks = Hooks { reload: Box::new(reload), ..Hooks::default() };
     let running = Running::with(settings(&["first:"]), camera(|_, _| Act::Deliver), hooks, |_| None);
     running.until("frames", 20, |status| status.frames_out > 3);
-    running.controls.reload();
+    running.controls().request_reload();
     running.until("the fault", 5, |s| {
         s.faults.get("configuration").is_some_and(|f| f.message.contains("line 3"))
     });
