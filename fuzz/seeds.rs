@@ -10,9 +10,11 @@ mod seeds;
 fn main() -> std::io::Result<()> {
     let sets = [
         ("checkpoint", seeds::checkpoints()),
+        ("frame", seeds::frames()),
         ("manifest", seeds::bundles()),
         ("picture", seeds::pictures()),
         ("recipe", seeds::recipes()),
+        ("settings", seeds::settings()),
         ("shard", seeds::shards()),
         ("y4m", seeds::y4m()),
     ];

@@ -138,7 +138,7 @@ fn what_ffmpeg_does_not_like_is_one_line_with_its_reason() {
 #[test]
 fn an_unknown_scheme_is_told_of_those_there_are() {
     let Err(error) = source::open("ftp:clip.mp4") else { panic!("ftp was taken") };
-    assert!(error.to_string().contains("synthetic:, file:, dir:"), "{error}");
+    assert!(error.to_string().contains("synthetic:, v4l2: (Linux), file:, dir:"), "{error}");
     let Err(error) = sink::open("ftp:clip.mp4", 30.0, &Arc::default()) else { panic!("ftp was taken") };
     assert!(error.to_string().contains("dir:, file:, -"), "{error}");
 }

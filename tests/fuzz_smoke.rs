@@ -6,6 +6,8 @@ mod bundle;
 mod checkpoint;
 #[path = "../fuzz/bodies/checkpoint.rs"]
 mod checkpoint_body;
+#[path = "../fuzz/bodies/frame.rs"]
+mod frame_body;
 #[path = "../fuzz/bodies/manifest.rs"]
 mod manifest_body;
 #[path = "../fuzz/bodies/picture.rs"]
@@ -15,6 +17,8 @@ mod picture_body;
 mod recipe_body;
 #[path = "support/seeds.rs"]
 mod seeds;
+#[path = "../fuzz/bodies/settings.rs"]
+mod settings_body;
 #[cfg(feature = "train")]
 #[path = "../fuzz/bodies/shard.rs"]
 mod shard_body;
@@ -102,6 +106,11 @@ fn no_damage_to_a_bundle_is_a_panic() {
 }
 
 #[test]
+fn no_damage_to_a_frame_is_a_panic() {
+    assert_survives(&seeds::frames(), |bytes| bytes, frame_body::body);
+}
+
+#[test]
 fn no_damage_to_a_picture_is_a_panic() {
     assert_survives(&seeds::pictures(), |bytes| bytes, picture_body::body);
 }
@@ -109,6 +118,11 @@ fn no_damage_to_a_picture_is_a_panic() {
 #[test]
 fn no_damage_to_a_video_stream_is_a_panic() {
     assert_survives(&seeds::y4m(), |bytes| bytes, y4m_body::body);
+}
+
+#[test]
+fn no_damage_to_a_settings_file_is_a_panic() {
+    assert_survives(&seeds::settings(), |bytes| bytes, settings_body::body);
 }
 
 #[cfg(feature = "train")]

@@ -24,7 +24,7 @@ pub use pack::Packer;
 pub use pixel_format::PixelFormat;
 pub use planar::{Subsampling, planar_to_rgb, rgb_to_planar_420};
 pub use resize::resize_bicubic;
-pub use rgb8::{from_rgb8, to_rgb8};
+pub use rgb8::{fill_frame, from_rgb8, to_planes, to_rgb8};
 pub use shrink::Shrinker;
 pub use unpack::Unpacker;
 

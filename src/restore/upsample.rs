@@ -90,6 +90,22 @@ impl GuidedUpsampler {
         Ok(())
     }
 
+    /// Corrects `input` by the model of the frame that was upsampled last, and writes it into
+    /// `out`: the correction of one frame carried over to the next.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where no frame of this width was upsampled before.
+    pub fn carry_over(&mut self, input: &Frame, out: &mut Frame) -> Result<()> {
+        let (width, full_width) = self.widths;
+        if self.models.is_empty() || full_width != input.width as usize {
+            return Err(Error::Input("there is no correction to carry over to a frame of this size".into()));
+        }
+        out.resize(input.width, input.height);
+        (out.sequence, out.captured) = (input.sequence, input.captured);
+        self.apply(width, input, out);
+        Ok(())
+    }
+
     fn pair(&mut self, low_input: ArrayView3<'_, f32>, low_restored: ArrayView3<'_, f32>) {
         let (_, height, width) = low_input.dim();
         self.pairs.resize(width * height, [[0.0; 4]; 2]);

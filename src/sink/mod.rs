@@ -5,16 +5,19 @@
 //! | `dir:out?max=2GiB&format=jpg&quality=90` | to numbered pictures; beyond `max` the oldest are deleted |
 //! | `file:out.mp4?crf=23&preset=veryfast&codec=libx264&fps=30&realtime=1` | to a video file, by ffmpeg; with `realtime` frames are repeated or left out so that it keeps their time |
 //! | `-` | to standard output, as Y4M |
+//! | `http://127.0.0.1:8080?token=...&quality=80` | to browsers: a page, MJPEG, JSON, Prometheus |
 //! | `null:` | nowhere |
+//! | `v4l2:///dev/video10` | to a video output, as v4l2loopback makes one, on Linux |
 
+mod http;
 mod null;
 mod pictures;
 mod steady;
+#[cfg(target_os = "linux")]
+mod v4l2;
 mod video;
 mod y4m;
 
-#[cfg(doc)]
-use crate::Error;
 use crate::Result;
 use crate::frame::Frame;
 use crate::telemetry::Telemetry;
@@ -39,6 +42,12 @@ pub trait Sink: Send {
     /// anew after a while.
     fn put(&mut self, output: &Output) -> Result<()>;
 
+    /// What it is, for people, where that says more than its URI: the port that was chosen.
+    /// Holds no secret, unlike the URI. Empty where the URI says it all.
+    fn describe(&self) -> String {
+        String::new()
+    }
+
     /// Ends the stream: files are closed whole.
     ///
     /// # Errors
@@ -49,7 +58,7 @@ pub trait Sink: Send {
 }
 
 /// What this build has.
-const SCHEMES: &str = "dir:, file:, - (Y4M on standard output) and null:";
+const SCHEMES: &str = "http:, v4l2: (Linux), dir:, file:, - (Y4M on standard output) and null:";
 
 /// Opens the sink of a URI.
 ///
@@ -60,8 +69,12 @@ const SCHEMES: &str = "dir:, file:, - (Y4M on standard output) and null:";
 /// [`crate::Error::Input`] for a URI that no sink takes, and whatever opening it brings.
 pub fn open(uri: &str, fps: f64, telemetry: &Arc<Telemetry>) -> Result<Box<dyn Sink>> {
     let parsed = Uri::parse(uri)?;
-    let _ = telemetry;
     match parsed.scheme() {
+        "http" => http::Http::open(parsed, telemetry),
+        #[cfg(target_os = "linux")]
+        "v4l2" => v4l2::VideoOutput::open(parsed, fps),
+        #[cfg(not(target_os = "linux"))]
+        "v4l2" => Err(parsed.fault("v4l2: is for video outputs on Linux")),
         "dir" => pictures::Pictures::open(parsed),
         "file" => video::Video::open(parsed, fps),
         "-" => y4m::open(&parsed, fps),

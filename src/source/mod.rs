@@ -6,12 +6,15 @@
 //! | `file:clip.mp4?loop=1&realtime=1` | a video file, by ffmpeg; with `realtime` at its own rate |
 //! | `dir:frames/?fps=30&loop=1&realtime=1` | the pictures of a folder, in the order of their numbers |
 //! | `-` | Y4M on standard input |
+//! | `v4l2:///dev/video0?size=640x360&fps=30&format=yuyv` | a camera, on Linux; controls by name |
 
 mod pace;
 mod paced;
 mod pictures;
 mod piped;
 pub mod synthetic;
+#[cfg(target_os = "linux")]
+pub mod v4l2;
 mod video;
 pub mod y4m;
 
@@ -48,12 +51,17 @@ pub trait Source: Send {
     /// Frames per second as the source states them, where it does.
     fn fps(&self) -> Option<f64>;
 
-    /// What it is, for people: `USB Camera, 640x480 YUYV at 30/s`.
+    /// What it is, for people: `USB Camera, 640x480 yuyv at 30/s`.
     fn describe(&self) -> String;
+
+    /// Frames that arrived damaged and were skipped, since it was opened.
+    fn skipped(&self) -> u64 {
+        0
+    }
 }
 
 /// What this build has.
-const SCHEMES: &str = "synthetic:, file:, dir: and - (Y4M on standard input)";
+const SCHEMES: &str = "synthetic:, v4l2: (Linux), file:, dir: and - (Y4M on standard input)";
 
 /// Opens the source of a URI.
 ///
@@ -63,6 +71,10 @@ pub fn open(uri: &str) -> Result<Box<dyn Source>> {
     let parsed = Uri::parse(uri)?;
     match parsed.scheme() {
         "synthetic" => paced::Synthetic::open(&parsed),
+        #[cfg(target_os = "linux")]
+        "v4l2" => v4l2::Camera::open(parsed),
+        #[cfg(not(target_os = "linux"))]
+        "v4l2" => Err(parsed.fault("v4l2: is for cameras on Linux; use gst: here")),
         "file" => video::Video::open(parsed),
         "dir" => pictures::Pictures::open(parsed),
         "-" => y4m::StandardInput::open(&parsed),

@@ -136,3 +136,22 @@ fn pictures_that_do_not_fit_are_refused() {
     assert!(upsample(&Frame::black(0, 0), &low, &low).is_err());
     assert!(upsample(&frame, &Planes::zeros((1, 4, 4)), &Planes::zeros((1, 4, 4))).is_err());
 }
+
+#[test]
+fn a_correction_carried_over_brightens_the_next_frame_as_its_own_would() {
+    let (mut frame, _) = road(Weather::Clear);
+    frame.rgb.iter_mut().for_each(|value| *value /= 3);
+    let low = half(&frame);
+    let mut upsampler = GuidedUpsampler::new();
+    let (mut own, mut carried) = (Frame::black(0, 0), Frame::black(0, 0));
+    assert!(upsampler.carry_over(&frame, &mut carried).is_err());
+    upsampler.upsample(&frame, low.view(), low.mapv(|value| 2.0 * value).view(), &mut own).unwrap();
+    upsampler.carry_over(&frame, &mut carried).unwrap();
+    assert_eq!(carried.rgb, own.rgb);
+    // A lamp that comes into the next frame is brightened by the gain of its place.
+    let mut next = frame.clone();
+    next.rgb[3 * (40 * 320 + 100)] = 60;
+    upsampler.carry_over(&next, &mut carried).unwrap();
+    assert!(carried.rgb[3 * (40 * 320 + 100)] > 100);
+    assert!(upsampler.carry_over(&Frame::black(64, 48), &mut carried).is_err());
+}
