@@ -13,6 +13,7 @@ fn main() -> std::io::Result<()> {
         ("manifest", seeds::bundles()),
         ("picture", seeds::pictures()),
         ("recipe", seeds::recipes()),
+        ("settings", seeds::settings()),
         ("shard", seeds::shards()),
     ];
     for (target, files) in sets {

@@ -29,16 +29,23 @@
 pub mod arch;
 pub mod atomic_file;
 pub mod backend;
+pub mod board;
 pub mod bundle;
+pub mod config;
 pub mod control;
+#[cfg(target_os = "linux")]
+pub mod doctor;
 pub mod eval;
 pub mod frame;
 pub mod import;
 pub mod onnx;
 pub mod picture;
+pub mod pipeline;
 pub mod restore;
 pub mod sink;
 pub mod source;
+#[cfg(target_os = "linux")]
+pub mod systemd;
 pub mod telemetry;
 #[cfg(feature = "train")]
 pub mod train;
@@ -47,5 +54,8 @@ pub mod vlm;
 pub mod weights;
 
 mod error;
+mod strict_toml;
+#[cfg(target_os = "linux")]
+mod v4l2;
 
 pub use error::{Error, Result};

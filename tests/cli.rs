@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::process::Stdio;
 
 /// Commands, their own flags, and whether they run a model.
-const COMMANDS: [(&[&str], &[&str], bool); 10] = [
+const COMMANDS: [(&[&str], &[&str], bool); 11] = [
     (&["demo"], &["--output", "--frames", "--size", "--seed", "--json"], true),
     (
         &["restore"],
@@ -42,6 +42,7 @@ const COMMANDS: [(&[&str], &[&str], bool); 10] = [
         ],
         true,
     ),
+    (&["doctor"], &["--config", "--board", "--model", "--size", "--json"], false),
     (&["info"], &["--size", "--json"], false),
     (&["import"], &["--output", "--name", "--version-of-weights", "--license", "--training-data"], false),
     (&["export"], &["--output", "--model"], false),

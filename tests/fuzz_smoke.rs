@@ -15,6 +15,8 @@ mod picture_body;
 mod recipe_body;
 #[path = "support/seeds.rs"]
 mod seeds;
+#[path = "../fuzz/bodies/settings.rs"]
+mod settings_body;
 #[cfg(feature = "train")]
 #[path = "../fuzz/bodies/shard.rs"]
 mod shard_body;
@@ -102,6 +104,11 @@ fn no_damage_to_a_bundle_is_a_panic() {
 #[test]
 fn no_damage_to_a_picture_is_a_panic() {
     assert_survives(&seeds::pictures(), |bytes| bytes, picture_body::body);
+}
+
+#[test]
+fn no_damage_to_a_settings_file_is_a_panic() {
+    assert_survives(&seeds::settings(), |bytes| bytes, settings_body::body);
 }
 
 #[cfg(feature = "train")]

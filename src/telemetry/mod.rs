@@ -38,6 +38,29 @@ impl Telemetry {
         change(&mut self.lock())
     }
 
+    /// Reports trouble of a kind (`camera`, `model`, a sink's URI); it stays active until
+    /// [`Telemetry::mended`]. The first time, and after it was mended, it is logged.
+    pub fn fault(&self, kind: &str, message: impl std::fmt::Display) {
+        let last_s = self.started.elapsed().as_secs_f64();
+        let mut status = self.lock();
+        let fault = status.faults.entry(kind.to_owned()).or_default();
+        let news = !std::mem::replace(&mut fault.active, true);
+        fault.message = message.to_string();
+        (fault.count, fault.last_s) = (fault.count + 1, last_s);
+        drop(status);
+        if news {
+            log::warn!("{kind}: {message}");
+        }
+    }
+
+    /// Reports that trouble of a kind is over.
+    pub fn mended(&self, kind: &str) {
+        let mended = self.lock().faults.get_mut(kind).is_some_and(|f| std::mem::take(&mut f.active));
+        if mended {
+            log::warn!("{kind}: working again");
+        }
+    }
+
     /// What users ask of the loop: whoever shows the state has the buttons too.
     pub fn controls(&self) -> &Controls {
         &self.controls

@@ -87,6 +87,17 @@ pub fn shards() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Configuration files and boards' profiles.
+pub fn settings() -> Vec<Vec<u8>> {
+    let whole = include_str!("../../board/vlunet.toml").replace("#: ", "");
+    vec![
+        include_bytes!("../../board/vlunet.toml").to_vec(),
+        whole.replace("board = ", "task = ").replacen("task = ", "# ", 1).into_bytes(),
+        include_bytes!("../../board/raspberry-pi-4.toml").to_vec(),
+        include_bytes!("../../board/jetson-agx-orin.toml").to_vec(),
+    ]
+}
+
 /// A recipe that ships, and one with every key.
 pub fn recipes() -> Vec<Vec<u8>> {
     vec![

@@ -4,6 +4,7 @@ mod args;
 mod bundle;
 mod demo;
 mod detect;
+mod doctor;
 mod eval;
 mod export;
 mod guide;
@@ -11,6 +12,7 @@ mod import;
 mod info;
 mod output;
 mod restore;
+mod run;
 
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
@@ -38,8 +40,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Run(run::Args),
     Restore(restore::Args),
     Detect(detect::Args),
+    Doctor(doctor::Args),
     Eval(eval::Args),
     Info(info::Args),
     Import(import::Args),
@@ -76,8 +80,10 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> vlunet::Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Detect(args) => detect::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Import(args) => import::run(args),
