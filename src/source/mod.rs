@@ -6,8 +6,11 @@
 //! | `file:clip.mp4?loop=1&realtime=1` | a video file, by ffmpeg; with `realtime` at its own rate |
 //! | `dir:frames/?fps=30&loop=1&realtime=1` | the pictures of a folder, in the order of their numbers |
 //! | `-` | Y4M on standard input |
+//! | `gst:libcamerasrc ! video/x-raw,width=640,height=480` | a GStreamer pipeline, in builds with the feature `gst` |
 //! | `v4l2:///dev/video0?size=640x360&fps=30&format=yuyv` | a camera, on Linux; controls by name |
 
+#[cfg(feature = "gst")]
+mod gst;
 mod pace;
 mod paced;
 mod pictures;
@@ -61,7 +64,11 @@ pub trait Source: Send {
 }
 
 /// What this build has.
-const SCHEMES: &str = "synthetic:, v4l2: (Linux), file:, dir: and - (Y4M on standard input)";
+const SCHEMES: &str = if cfg!(feature = "gst") {
+    "synthetic:, v4l2: (Linux), file:, dir:, - (Y4M on standard input) and gst:"
+} else {
+    "synthetic:, v4l2: (Linux), file:, dir: and - (Y4M on standard input); gst: takes a build with that feature"
+};
 
 /// Opens the source of a URI.
 ///
@@ -78,6 +85,10 @@ pub fn open(uri: &str) -> Result<Box<dyn Source>> {
         "file" => video::Video::open(parsed),
         "dir" => pictures::Pictures::open(parsed),
         "-" => y4m::StandardInput::open(&parsed),
+        #[cfg(feature = "gst")]
+        "gst" => gst::Pipeline::open(parsed),
+        #[cfg(not(feature = "gst"))]
+        "gst" => Err(parsed.fault("this build has no GStreamer; build it with --features gst")),
         other => Err(parsed.fault(format!("no source has the scheme {other:?}; there are {SCHEMES}"))),
     }
 }
