@@ -130,6 +130,32 @@ fn restore_prints_what_was_done_as_json() {
 }
 
 #[test]
+fn eval_measures_how_steady_a_video_is() {
+    let workplace = Workplace::new();
+    let evaluation = |video: &str, extra: &[&str]| {
+        let args = ["eval", "--video", video, "--model", NANO, "--json"];
+        workplace.json(&[&args, extra].concat())
+    };
+    let noisy = "synthetic:road?weather=noise&still=1&size=96x64";
+    let steady = evaluation(noisy, &["--limit", "4", "--task", "denoise"]);
+    assert_eq!((&steady["frames"], &steady["bypassed"]), (&4.into(), &0.into()));
+    let scores = &steady["against_clean"];
+    assert_numbers(scores, &["flicker_in", "flicker_out", "pumping_in", "pumping_out"]);
+    assert_numbers(&scores["psnr_out"], &["mean", "deviation", "step"]);
+    let number = |value: &Value| value.as_f64().unwrap();
+    assert!(number(&scores["flicker_out"]) < 0.6 * number(&scores["flicker_in"]), "{steady}");
+    assert!(number(&scores["psnr_out"]["mean"]) > number(&scores["psnr_in"]["mean"]) + 2.0, "{steady}");
+    // Pictures of a folder, whose clean ones nobody knows; the head looks at each of them.
+    for name in ["frames/1.png", "frames/2.png", "frames/10.png"] {
+        workplace.picture(name);
+    }
+    let clip = evaluation("dir:frames", &["--detect-every", "1"]);
+    assert_eq!((&clip["frames"], clip.get("against_clean")), (&3.into(), None));
+    assert_eq!(number(&clip["where_still"]["share"]), 1.0);
+    assert_eq!(number(&clip["where_still"]["flicker_in"]), 0.0);
+}
+
+#[test]
 fn eval_prints_the_json_that_others_build_on() {
     let workplace = Workplace::new();
     for name in ["input/a.png", "target/a.png", "input/b.png", "target/b.png"] {
