@@ -64,7 +64,9 @@ fn panel(board: &Board, telemetry: &Arc<Telemetry>) -> Option<Panel> {
     let pins = board.profile.gpio.as_ref()?;
     let pressed = {
         let telemetry = Arc::clone(telemetry);
-        move || drop(telemetry.controls().toggle_bypass())
+        move || {
+            telemetry.controls().toggle_bypass();
+        }
     };
     match Panel::start(pins, &board.profile.cpu.other_cores, Arc::clone(telemetry), pressed) {
         Ok(panel) => Some(panel),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use vlunet::board::Board;
 use vlunet::bundle::{Bundle, DEFAULT_BUNDLE};
 use vlunet::config::Config;
-use vlunet::pipeline::{self, Settings, Summary};
+use vlunet::pipeline::{Settings, Summary};
 use vlunet::telemetry::Telemetry;
 use vlunet::{Result, restore};
 
