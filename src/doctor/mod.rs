@@ -143,7 +143,7 @@ pub fn examine(options: &Options) -> Result<Report> {
     };
     let mut checks = vec![board_check(&board), settings];
     checks.extend(camera::check(options, &config, &board));
-    checks.push(gpio::check(options, &board));
+    checks.push(gpio::check(options, &config, &board));
     checks.extend(model::check(options, &config, &board));
     checks.push(cpu::check(options));
     checks.push(memory::check(options));
