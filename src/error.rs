@@ -33,6 +33,10 @@ pub enum Error {
         reason: String,
     },
 
+    /// A frame of a stream that arrived damaged; the next may be whole.
+    #[error("damaged frame: {0}")]
+    Frame(String),
+
     /// A network configuration that no VLU-Net or CLIP tower can have.
     #[error("configuration: {0}")]
     Config(String),

@@ -32,6 +32,7 @@ pub mod backend;
 pub mod board;
 pub mod bundle;
 pub mod config;
+pub mod control;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod eval;
@@ -39,6 +40,7 @@ pub mod frame;
 pub mod import;
 pub mod onnx;
 pub mod picture;
+pub mod pipeline;
 pub mod restore;
 pub mod sink;
 pub mod source;
@@ -53,5 +55,7 @@ pub mod weights;
 
 mod error;
 mod strict_toml;
+#[cfg(target_os = "linux")]
+mod v4l2;
 
 pub use error::{Error, Result};

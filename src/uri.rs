@@ -98,6 +98,15 @@ impl Uri {
         }
     }
 
+    /// Takes a secret out as text; from then on the URI and its messages show `***` in its
+    /// place.
+    pub fn take_secret(&mut self, key: &str) -> Option<String> {
+        let index = self.query.iter().position(|(known, _)| known == key)?;
+        let (_, value) = self.query.remove(index);
+        self.text = self.text.replacen(&format!("{key}={value}"), &format!("{key}=***"), 1);
+        Some(value)
+    }
+
     /// The keys and values that nobody took.
     pub fn left(&self) -> &[(String, String)] {
         &self.query
@@ -141,6 +150,15 @@ mod tests {
             let uri = Uri::parse(text).unwrap();
             assert_eq!((uri.scheme(), uri.rest(), uri.text()), (scheme, rest, text));
         }
+    }
+
+    #[test]
+    fn a_secret_is_not_repeated_in_messages() {
+        let mut uri = Uri::parse("http://0.0.0.0:80?quality=9&token=tell-nobody").unwrap();
+        assert_eq!(uri.take_secret("token").as_deref(), Some("tell-nobody"));
+        assert_eq!(uri.text(), "http://0.0.0.0:80?quality=9&token=***");
+        assert_eq!(uri.fault("no").to_string(), "http://0.0.0.0:80?quality=9&token=***: no");
+        assert_eq!((uri.take_secret("token"), uri.left().len()), (None, 1));
     }
 
     #[test]

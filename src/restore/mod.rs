@@ -20,6 +20,8 @@ mod padding;
 mod pooled;
 mod restorer;
 mod tiles;
+mod upsample;
 
 pub use memory::default_memory;
 pub use restorer::{Options, Restorer};
+pub use upsample::GuidedUpsampler;

@@ -2,9 +2,14 @@
 //!
 //! | URI | frames go |
 //! |---|---|
+//! | `http://127.0.0.1:8080?token=...&quality=80` | to browsers: a page, MJPEG, JSON, Prometheus |
 //! | `null:` | nowhere |
+//! | `v4l2:///dev/video10` | to a video output, as v4l2loopback makes one, on Linux |
 
+mod http;
 mod null;
+#[cfg(target_os = "linux")]
+mod v4l2;
 
 use crate::frame::Frame;
 use crate::telemetry::Telemetry;
@@ -30,6 +35,12 @@ pub trait Sink: Send {
     /// anew after a while.
     fn put(&mut self, output: &Output) -> Result<()>;
 
+    /// What it is, for people, where that says more than its URI: the port that was chosen.
+    /// Holds no secret, unlike the URI. Empty where the URI says it all.
+    fn describe(&self) -> String {
+        String::new()
+    }
+
     /// Ends the stream: files are closed whole.
     ///
     /// # Errors
@@ -48,9 +59,16 @@ pub trait Sink: Send {
 /// [`Error::Input`] for a URI that no sink takes, and whatever opening it brings.
 pub fn open(uri: &str, fps: f64, telemetry: &Arc<Telemetry>) -> Result<Box<dyn Sink>> {
     let parsed = Uri::parse(uri)?;
-    let _ = (fps, telemetry);
     match parsed.scheme() {
+        "http" => http::Http::open(parsed, telemetry),
         "null" => null::Null::open(&parsed),
-        other => Err(Error::Input(format!("{uri}: no sink has the scheme {other:?}; there is null:"))),
+        #[cfg(target_os = "linux")]
+        "v4l2" => v4l2::VideoOutput::open(parsed, fps),
+        #[cfg(not(target_os = "linux"))]
+        "v4l2" => Err(parsed.fault("v4l2: is for video outputs on Linux")),
+        other => {
+            let known = "there are http:, null: and v4l2:";
+            Err(Error::Input(format!("{uri}: no sink has the scheme {other:?}; {known}")))
+        }
     }
 }

@@ -3,9 +3,12 @@
 //! | URI | frames |
 //! |---|---|
 //! | `synthetic:road?weather=rain&size=640x360&fps=30` | a drive that the program renders |
+//! | `v4l2:///dev/video0?size=640x360&fps=30&format=yuyv` | a camera, on Linux; controls by name |
 
 mod paced;
 pub mod synthetic;
+#[cfg(target_os = "linux")]
+pub mod v4l2;
 
 use crate::frame::{Frame, FramePool};
 use crate::uri::Uri;
@@ -40,8 +43,13 @@ pub trait Source: Send {
     /// Frames per second as the source states them, where it does.
     fn fps(&self) -> Option<f64>;
 
-    /// What it is, for people: `USB Camera, 640x480 YUYV at 30/s`.
+    /// What it is, for people: `USB Camera, 640x480 yuyv at 30/s`.
     fn describe(&self) -> String;
+
+    /// Frames that arrived damaged and were skipped, since it was opened.
+    fn skipped(&self) -> u64 {
+        0
+    }
 }
 
 /// Opens the source of a URI.
@@ -52,6 +60,12 @@ pub fn open(uri: &str) -> Result<Box<dyn Source>> {
     let parsed = Uri::parse(uri)?;
     match parsed.scheme() {
         "synthetic" => paced::Synthetic::open(&parsed),
-        other => Err(Error::Input(format!("{uri}: no source has the scheme {other:?}; there is synthetic:"))),
+        #[cfg(target_os = "linux")]
+        "v4l2" => v4l2::Camera::open(parsed),
+        #[cfg(not(target_os = "linux"))]
+        "v4l2" => Err(parsed.fault("v4l2: is for cameras on Linux; use gst: here")),
+        other => Err(Error::Input(format!(
+            "{uri}: no source has the scheme {other:?}; there are synthetic: and v4l2:"
+        ))),
     }
 }

@@ -15,9 +15,11 @@
 mod degradation;
 mod detector;
 mod preprocess;
+mod smoothing;
 mod tokenizer;
 
 pub use degradation::Degradation;
 pub use detector::{Detection, Detector, Score};
 pub use preprocess::preprocess;
+pub use smoothing::{Guidance, Smoother, Smoothing};
 pub use tokenizer::tokenize;

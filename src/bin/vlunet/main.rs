@@ -12,6 +12,7 @@ mod import;
 mod info;
 mod output;
 mod restore;
+mod run;
 
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
@@ -39,6 +40,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Run(run::Args),
     Restore(restore::Args),
     Detect(detect::Args),
     Doctor(doctor::Args),
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> vlunet::Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Doctor(args) => doctor::run(&args),

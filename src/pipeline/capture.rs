@@ -1,0 +1,180 @@
+//! The thread that reads the source, opens it anew when it is lost, and notices when its
+//! picture stands still.
+
+use super::shared::{OpenSource, PATIENCE, Pulse, Shared};
+use crate::frame::Frame;
+use crate::source::{Event, Source};
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A live source that gives nothing for so long is opened anew; a picture that stands still for
+/// so long is told of.
+const STALL: Duration = Duration::from_millis(1800);
+
+/// Between two attempts to open a lost source.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Kinds of faults.
+pub(super) const LOST: &str = "source";
+pub(super) const FROZEN: &str = "frozen picture";
+
+/// Reads until the stream ends, the loop stops or this thread is dismissed.
+pub(super) fn run(shared: &Shared, open: &OpenSource, first: Option<Box<dyn Source>>, pulse: &Pulse) {
+    let mut reader = Reader { shared, pulse, sequence: None, stillness: Stillness::default() };
+    let mut source = first;
+    while reader.wanted() {
+        let Some(mut opened) = source.take().or_else(|| reader.reopen(open)) else { return };
+        if reader.read(opened.as_mut()) {
+            shared.frames.close();
+            shared.looks.close();
+            return;
+        }
+    }
+}
+
+struct Reader<'a> {
+    shared: &'a Shared,
+    pulse: &'a Pulse,
+    sequence: Option<u64>,
+    stillness: Stillness,
+}
+
+impl Reader<'_> {
+    fn wanted(&self) -> bool {
+        self.pulse.beat();
+        !self.pulse.dismissed() && !self.shared.controls().stopped()
+    }
+
+    /// Opens the lost source, as often as it takes; none when it isn't wanted any more.
+    fn reopen(&mut self, open: &OpenSource) -> Option<Box<dyn Source>> {
+        while self.wanted() {
+            match open() {
+                Ok(source) => {
+                    let description = source.describe();
+                    self.shared.telemetry.update(|status| status.source = description);
+                    self.sequence = None;
+                    return Some(source);
+                }
+                Err(e) => self.shared.telemetry.fault(LOST, e),
+            }
+            let until = Instant::now() + RETRY;
+            while self.wanted() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        None
+    }
+
+    /// Hands frames on until the source fails (false) or ends (true).
+    fn read(&mut self, source: &mut dyn Source) -> bool {
+        let live = source.is_live();
+        let mut last = Instant::now();
+        while self.wanted() {
+            match source.next(&self.shared.pool, PATIENCE) {
+                Ok(Event::Frame(frame)) => {
+                    last = Instant::now();
+                    if self.pulse.dismissed() {
+                        return false;
+                    }
+                    self.shared.telemetry.mended(LOST);
+                    if live && self.stillness.frozen(&frame, last) {
+                        let reopen = self.stillness.reopen();
+                        self.report_frozen();
+                        if reopen {
+                            return false;
+                        }
+                    } else if !self.stillness.still {
+                        self.shared.telemetry.mended(FROZEN);
+                    }
+                    self.hand_on(frame, live);
+                }
+                Ok(Event::Nothing) if live && last.elapsed() > STALL => {
+                    let waited = last.elapsed().as_secs_f64();
+                    self.shared.telemetry.fault(LOST, format!("no frame for {waited:.1} s: opening it anew"));
+                    return false;
+                }
+                Ok(Event::Nothing) => {}
+                Ok(Event::End) => return true,
+                Err(e) => {
+                    self.shared.telemetry.fault(LOST, e);
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    fn report_frozen(&self) {
+        let message = format!("the same picture for {:.1} s", STALL.as_secs_f64());
+        self.shared.telemetry.fault(FROZEN, message);
+    }
+
+    fn hand_on(&mut self, frame: Arc<Frame>, live: bool) {
+        let gap = self.sequence.map_or(0, |last| frame.sequence.saturating_sub(last + 1));
+        self.sequence = Some(frame.sequence);
+        self.shared.telemetry.update(|status| {
+            status.frames_in += 1;
+            status.dropped.source += if live { gap } else { 0 };
+            status.size = [frame.width, frame.height];
+        });
+        self.shared.looks.put(Arc::clone(&frame));
+        if live {
+            self.shared.frames.put(frame);
+        } else {
+            self.shared.frames.put_waiting(frame);
+        }
+    }
+}
+
+/// Whether the picture stands still: no real sensor gives the same bytes twice.
+#[derive(Default)]
+struct Stillness {
+    digest: u64,
+    since: Option<Instant>,
+    still: bool,
+    /// The picture that opening anew did not help against.
+    given_up: Option<u64>,
+}
+
+impl Stillness {
+    /// Takes a frame; true when the same was there for [`STALL`].
+    fn frozen(&mut self, frame: &Frame, now: Instant) -> bool {
+        let mut hasher = DefaultHasher::new();
+        // A prime step, so that the samples wander over columns and channels.
+        frame.rgb.iter().step_by(499).for_each(|&byte| hasher.write_u8(byte));
+        let digest = hasher.finish();
+        if digest != self.digest {
+            (self.digest, self.since, self.still) = (digest, Some(now), false);
+            return false;
+        }
+        let frozen = self.since.is_some_and(|since| now.duration_since(since) >= STALL);
+        self.still |= frozen;
+        frozen
+    }
+
+    /// Whether to open the source anew: once for each picture that stands still.
+    fn reopen(&mut self) -> bool {
+        self.given_up.replace(self.digest) != Some(self.digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_that_stands_still_is_found_in_time_and_reopened_once() {
+        let mut stillness = Stillness::default();
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let mut frame = Frame::black(64, 36);
+        assert!(!stillness.frozen(&frame, at(0)));
+        assert!(!stillness.frozen(&frame, at(1000)));
+        assert!(stillness.frozen(&frame, at(1900)) && stillness.reopen());
+        assert!(stillness.frozen(&frame, at(2000)) && !stillness.reopen());
+        frame.rgb.fill(1);
+        assert!(!stillness.frozen(&frame, at(2100)) && !stillness.still);
+        assert!(stillness.frozen(&frame, at(4000)) && stillness.reopen());
+    }
+}

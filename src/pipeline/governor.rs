@@ -1,0 +1,281 @@
+//! Which way of restoring holds the frame rate.
+
+use std::time::{Duration, Instant};
+
+/// A way of restoring a frame: cheaper ones are further down the ladder.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// Which of the models, 0 the best.
+    pub tier: usize,
+    /// Share of each side that is restored; the rest is upsampled, guided by the input. 0..=1
+    pub scale: f64,
+    /// Every how many frames one is restored; the others carry its correction over.
+    pub every: u32,
+}
+
+impl Level {
+    /// Every frame as a whole, by the best model.
+    pub const BEST: Self = Self { tier: 0, scale: 1.0, every: 1 };
+
+    /// What a frame costs on average, as a share of the whole picture restored by the same
+    /// model: pixels count, and so does a fixed part.
+    fn share(&self) -> f64 {
+        (0.02 + 0.98 * self.scale * self.scale) / f64::from(self.every)
+    }
+}
+
+/// The ladder of one model: first smaller pictures, at the end fewer of them.
+const RUNGS: [(f64, u32); 7] = [(1.0, 1), (0.75, 1), (0.5, 1), (0.375, 1), (0.25, 1), (0.25, 2), (0.25, 3)];
+
+/// The board's heat, as far as it limits what may be spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Heat {
+    /// No limit.
+    #[default]
+    Cool,
+    /// Near its limit: a part of each period stays idle.
+    Warm,
+    /// At its limit: most of each period stays idle.
+    Hot,
+}
+
+impl Heat {
+    /// The part of a frame period that may be spent on restoring.
+    fn share(self) -> f64 {
+        match self {
+            Self::Cool => 0.9,
+            Self::Warm => 0.6,
+            Self::Hot => 0.3,
+        }
+    }
+}
+
+/// Frames over budget until the level goes down.
+const PATIENCE_DOWN: u32 = 3;
+/// Time well below the budget until it goes up.
+const PATIENCE_UP: Duration = Duration::from_secs(2);
+/// At most so long after ups that did not hold.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
+/// A better level is tried when it would cost less than this part of the budget.
+const ROOM: f64 = 0.85;
+
+/// Chooses the level from what frames cost.
+#[derive(Debug)]
+pub struct Governor {
+    ladder: Vec<Level>,
+    /// Seconds that the work for one frame took on average at each level, where it was tried.
+    costs: Vec<Option<f64>>,
+    at: usize,
+    period: f64,
+    heat: Heat,
+    over: u32,
+    room_since: Option<Instant>,
+    patience: Duration,
+    last_up: Option<Instant>,
+}
+
+impl Governor {
+    /// A governor that holds `fps` with `tiers` models (the best first), and starts at the best
+    /// level.
+    ///
+    /// Internal resolutions below `smallest` (a share of each side) aren't used.
+    pub fn new(fps: f64, tiers: usize, smallest: f64) -> Self {
+        let rungs = |tier| {
+            let fine = RUNGS.iter().filter(move |(scale, _)| *scale >= smallest);
+            fine.map(move |&(scale, every)| Level { tier, scale, every })
+        };
+        let mut ladder: Vec<Level> = (0..tiers.max(1)).flat_map(rungs).collect();
+        if ladder.is_empty() {
+            ladder.push(Level::BEST);
+        }
+        Self {
+            costs: vec![None; ladder.len()],
+            ladder,
+            at: 0,
+            period: period(fps),
+            heat: Heat::Cool,
+            over: 0,
+            room_since: None,
+            patience: PATIENCE_UP,
+            last_up: None,
+        }
+    }
+
+    /// The level to restore by.
+    pub fn level(&self) -> Level {
+        self.ladder[self.at]
+    }
+
+    /// The level to prepare next, were the present one too dear.
+    pub fn cheaper(&self) -> Option<Level> {
+        self.ladder.get(self.at + 1).copied()
+    }
+
+    /// Another frame rate to hold.
+    pub fn set_fps(&mut self, fps: f64) {
+        self.period = period(fps);
+    }
+
+    /// What the board's temperature allows.
+    pub fn set_heat(&mut self, heat: Heat) {
+        self.heat = heat;
+    }
+
+    /// Forgets what levels cost: another size of frames, another model.
+    pub fn reset(&mut self) {
+        self.costs.fill(None);
+        self.at = 0;
+        (self.over, self.room_since, self.last_up, self.patience) = (0, None, None, PATIENCE_UP);
+    }
+
+    /// Why the level isn't the best; empty where it is.
+    pub fn reason(&self) -> String {
+        if self.at == 0 {
+            return String::new();
+        }
+        let fps = 1.0 / self.period;
+        match self.heat {
+            Heat::Cool => format!("to hold {fps:.1} frames per second"),
+            heat => format!("to hold {fps:.1} frames per second while the board is {heat:?}").to_lowercase(),
+        }
+    }
+
+    /// Reports what one frame cost at the present level; gives the level of the next.
+    ///
+    /// At levels that restore every n-th frame `work` is the mean over n frames.
+    pub fn report(&mut self, work: Duration, now: Instant) -> Level {
+        let work = work.as_secs_f64();
+        let cost = self.costs[self.at].map_or(work, |known| known + 0.25 * (work - known));
+        self.costs[self.at] = Some(cost);
+        let budget = self.period * self.heat.share();
+        if cost > budget {
+            self.room_since = None;
+            self.over += 1;
+            if self.over >= PATIENCE_DOWN || cost > 2.0 * budget {
+                self.down(budget, now);
+            }
+        } else {
+            self.over = 0;
+            self.consider_up(budget, now);
+        }
+        self.level()
+    }
+
+    /// Goes down to the first level that is expected to hold, or to the last.
+    fn down(&mut self, budget: f64, now: Instant) {
+        // An up that didn't hold for long: wait longer before the next one.
+        if self.last_up.take().is_some_and(|up| now.duration_since(up) < 2 * self.patience) {
+            self.patience = (2 * self.patience).min(LONGEST_PATIENCE);
+        }
+        let holds = |index: &usize| self.expected(*index).is_none_or(|cost| cost <= budget);
+        let below = self.at + 1..self.ladder.len();
+        self.at = below.clone().find(holds).unwrap_or(self.ladder.len() - 1);
+        self.over = 0;
+    }
+
+    fn consider_up(&mut self, budget: f64, now: Instant) {
+        let better = (0..self.at).find(|&index| self.expected(index).is_none_or(|c| c < ROOM * budget));
+        let Some(better) = better else {
+            self.room_since = None;
+            return;
+        };
+        let since = *self.room_since.get_or_insert(now);
+        if now.duration_since(since) >= self.patience {
+            // What was measured long ago may not hold any more: it is measured anew.
+            self.costs[better] = None;
+            self.at = better;
+            self.room_since = None;
+            self.last_up = Some(now);
+        } else if self.last_up.is_some_and(|up| now.duration_since(up) > 4 * self.patience) {
+            self.patience = PATIENCE_UP;
+        }
+    }
+
+    /// What a level should cost: as the present one, by its share of the pixels, or as it was
+    /// measured where that is dearer. None for another model that was never tried.
+    fn expected(&self, index: usize) -> Option<f64> {
+        let (level, present) = (self.ladder[index], self.level());
+        let measured = self.costs[index];
+        let scaled = || Some(self.costs[self.at]? * level.share() / present.share());
+        if level.tier == present.tier { scaled() } else { measured }
+    }
+}
+
+fn period(fps: f64) -> f64 {
+    1.0 / fps.clamp(0.01, 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a machine that takes `full` seconds for a whole picture; gives the level at the end
+    /// and the number of changes.
+    fn simulate(governor: &mut Governor, seconds: f64, full: impl Fn(f64) -> f64) -> (Level, usize) {
+        let start = governor.last_up.unwrap_or_else(Instant::now);
+        let (mut time, mut changes) = (0.0, 0);
+        while time < seconds {
+            let level = governor.level();
+            let work = full(time) * (0.05 + 0.95 * level.scale * level.scale) / f64::from(level.every);
+            let after = governor.report(Duration::from_secs_f64(work), start + Duration::from_secs_f64(time));
+            changes += usize::from(after != level);
+            time += work.max(governor.period);
+        }
+        (governor.level(), changes)
+    }
+
+    #[test]
+    fn a_fast_machine_stays_at_the_best() {
+        let mut governor = Governor::new(30.0, 1, 0.25);
+        assert_eq!(simulate(&mut governor, 60.0, |_| 0.02), (Level::BEST, 0));
+        assert!(governor.reason().is_empty());
+    }
+
+    #[test]
+    fn a_slow_one_comes_to_the_level_that_holds_and_stays_there() {
+        let mut governor = Governor::new(10.0, 1, 0.25);
+        let (level, changes) = simulate(&mut governor, 120.0, |_| 0.3);
+        assert_eq!(level, Level { tier: 0, scale: 0.5, every: 1 });
+        assert!(changes <= 3, "{changes} changes");
+        assert!(governor.reason().contains("10.0 frames"));
+    }
+
+    #[test]
+    fn a_busy_while_costs_quality_only_as_long_as_it_lasts() {
+        let mut governor = Governor::new(10.0, 1, 0.25);
+        let busy = |time: f64| if (20.0..40.0).contains(&time) { 0.5 } else { 0.05 };
+        assert!(simulate(&mut governor, 39.0, busy).0.scale < 0.5);
+        assert_eq!(simulate(&mut governor, 20.0, |_| 0.05).0, Level::BEST);
+    }
+
+    #[test]
+    fn noise_in_the_times_does_not_make_it_swing() {
+        let mut governor = Governor::new(10.0, 1, 0.25);
+        let jitter = |time: f64| 0.28 * (1.0 + 0.25 * (time * 37.0).sin());
+        let (_, changes) = simulate(&mut governor, 600.0, jitter);
+        assert!(changes <= 12, "{changes} changes in ten minutes");
+    }
+
+    #[test]
+    fn heat_takes_quality_away_and_gives_it_back() {
+        let mut governor = Governor::new(10.0, 1, 0.25);
+        simulate(&mut governor, 10.0, |_| 0.08);
+        assert_eq!(governor.level(), Level::BEST);
+        governor.set_heat(Heat::Hot);
+        let (hot, _) = simulate(&mut governor, 10.0, |_| 0.08);
+        assert!(hot.scale <= 0.5, "{hot:?}");
+        assert!(governor.reason().contains("hot"), "{}", governor.reason());
+        governor.set_heat(Heat::Cool);
+        assert_eq!(simulate(&mut governor, 60.0, |_| 0.07).0, Level::BEST);
+    }
+
+    #[test]
+    fn a_smaller_model_comes_after_the_smallest_picture_and_limits_are_kept() {
+        let mut governor = Governor::new(30.0, 2, 0.5);
+        let scales: Vec<f64> = governor.ladder.iter().map(|level| level.scale).collect();
+        assert_eq!(scales, [1.0, 0.75, 0.5, 1.0, 0.75, 0.5]);
+        assert_eq!(simulate(&mut governor, 10.0, |_| 0.12).0.tier, 1);
+        governor.reset();
+        assert_eq!(governor.level(), Level::BEST);
+    }
+}

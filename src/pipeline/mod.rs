@@ -1,0 +1,39 @@
+//! The live loop: source → detect and restore → sinks, each on its own thread.
+//!
+//! ```text
+//! capture ──► worker ──► sink, sink, …      hand-overs hold one frame, the newest
+//!    └─────► sight: looks twice a second, keeps d_I
+//!             workshop: plans restorers aside
+//! ```
+//!
+//! A live source's frames are dropped rather than queued, so a frame is never older than it
+//! takes to restore it and the one before. A file's frames wait for each other, and none is lost.
+//! Whatever fails, frames go on: untouched where they can't be restored.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use vlunet::pipeline::{self, Hooks, Settings};
+//!
+//! let settings = Settings::new("synthetic:road?weather=rain", vec!["null:".into()]);
+//! let summary = pipeline::run(settings, &Arc::default(), Hooks::default())?;
+//! println!("{} frames", summary.frames_out);
+//! # Ok::<(), vlunet::Error>(())
+//! ```
+
+mod capture;
+mod governor;
+mod mailbox;
+mod models;
+mod outputs;
+mod settings;
+mod shared;
+mod sight;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+mod worker;
+mod workshop;
+
+pub use governor::{Governor, Heat, Level};
+pub use settings::Settings;
+pub use supervisor::{Hooks, Summary, run};

@@ -1,0 +1,186 @@
+//! The sinks, each on a thread of its own behind a mailbox.
+
+use super::mailbox::{Mailbox, Taken};
+use super::shared::{OpenSink, PATIENCE, Pulse, join_until, lock, spawn};
+use crate::Result;
+use crate::sink::{Output, Sink};
+use crate::telemetry::Telemetry;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Between two attempts to open a sink that failed.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A sink that takes longer for one frame is told of.
+const STALL: Duration = Duration::from_secs(5);
+
+/// All sinks of a loop.
+pub(super) struct Outputs {
+    telemetry: Arc<Telemetry>,
+    open: OpenSink,
+    outlets: Mutex<Vec<Outlet>>,
+    /// Where frames are put; apart from the rest, so that a sink that blocks holds nothing up.
+    mailboxes: Mutex<Arc<[Slot]>>,
+}
+
+/// The hand-over to a sink: a frame, and when it was put there.
+type Slot = Arc<Mailbox<(Output, Instant)>>;
+
+struct Outlet {
+    uri: String,
+    mailbox: Slot,
+    pulse: Arc<Pulse>,
+    thread: JoinHandle<()>,
+}
+
+impl Outputs {
+    pub(super) fn new(telemetry: Arc<Telemetry>, open: OpenSink) -> Self {
+        Self { telemetry, open, outlets: Mutex::default(), mailboxes: Mutex::new(Arc::new([])) }
+    }
+
+    /// Opens a sink and starts its thread.
+    ///
+    /// # Errors
+    /// Where it can't be opened.
+    pub(super) fn add(&self, uri: &str, fps: f64) -> Result<()> {
+        let first = (self.open)(uri, fps, &self.telemetry)?;
+        let (mailbox, pulse) = (Slot::default(), Pulse::new());
+        let mut outlets = lock(&self.outlets);
+        let mut feeder = Feeder {
+            uri: uri.into(),
+            telemetry: Arc::clone(&self.telemetry),
+            mailbox: Arc::clone(&mailbox),
+            pulse: Arc::clone(&pulse),
+            // One sink speaks for all: ages and hand-overs are taken at the first.
+            measures: outlets.is_empty(),
+            open: Arc::clone(&self.open),
+            fps,
+        };
+        let thread = spawn("sink", move || feeder.run(first))?;
+        outlets.push(Outlet { uri: uri.into(), mailbox, pulse, thread });
+        self.list(&outlets);
+        Ok(())
+    }
+
+    /// Ends a sink; false where there is none of that URI.
+    pub(super) fn remove(&self, uri: &str, deadline: Instant) -> bool {
+        let mut outlets = lock(&self.outlets);
+        let Some(index) = outlets.iter().position(|outlet| outlet.uri == uri) else { return false };
+        let outlet = outlets.remove(index);
+        self.list(&outlets);
+        drop(outlets);
+        outlet.mailbox.close();
+        join_until(outlet.thread, deadline)
+    }
+
+    /// The URIs of the sinks.
+    pub(super) fn uris(&self) -> Vec<String> {
+        lock(&self.outlets).iter().map(|outlet| outlet.uri.clone()).collect()
+    }
+
+    /// Hands a frame to all; waits for slow ones where none may be lost.
+    pub(super) fn put(&self, output: Output, waiting: bool) {
+        let now = Instant::now();
+        let mailboxes = Arc::clone(&lock(&self.mailboxes));
+        for mailbox in mailboxes.iter() {
+            let item = (output.clone(), now);
+            if waiting {
+                mailbox.put_waiting(item);
+            } else {
+                mailbox.put(item);
+            }
+        }
+    }
+
+    /// Counts what was dropped, and tells of sinks that hang.
+    pub(super) fn observe(&self) {
+        for outlet in lock(&self.outlets).iter() {
+            let dropped = outlet.mailbox.dropped();
+            self.telemetry.update(|status| match status.dropped.sinks.get_mut(&outlet.uri) {
+                Some(count) => *count = dropped,
+                None => drop(status.dropped.sinks.insert(outlet.uri.clone(), dropped)),
+            });
+            let silence = outlet.pulse.silence();
+            if silence > STALL {
+                let waited = silence.as_secs();
+                self.telemetry.fault(&outlet.uri, format!("takes no frame since {waited} s"));
+            }
+        }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn close(&self) {
+        lock(&self.outlets).iter().for_each(|outlet| outlet.mailbox.close());
+    }
+
+    /// Waits until the sinks have closed their files; tells of those that don't in time.
+    pub(super) fn finish(&self, deadline: Instant) {
+        self.close();
+        let outlets = std::mem::take(&mut *lock(&self.outlets));
+        for outlet in outlets {
+            if !join_until(outlet.thread, deadline) {
+                self.telemetry.fault(&outlet.uri, "does not end: it is left to itself");
+            }
+        }
+    }
+
+    fn list(&self, outlets: &[Outlet]) {
+        *lock(&self.mailboxes) = outlets.iter().map(|outlet| Arc::clone(&outlet.mailbox)).collect();
+        let uris = outlets.iter().map(|outlet| outlet.uri.clone()).collect();
+        self.telemetry.update(|status| status.sinks = uris);
+    }
+}
+
+/// What runs on a sink's thread.
+struct Feeder {
+    uri: String,
+    telemetry: Arc<Telemetry>,
+    mailbox: Slot,
+    pulse: Arc<Pulse>,
+    measures: bool,
+    open: OpenSink,
+    fps: f64,
+}
+
+impl Feeder {
+    fn run(&mut self, first: Box<dyn Sink>) {
+        let mut sink = Some(first);
+        let mut retry_at = Instant::now();
+        loop {
+            self.pulse.beat();
+            let (output, handed) = match self.mailbox.take(PATIENCE) {
+                Taken::Item(item) => item,
+                Taken::Nothing => continue,
+                Taken::Closed => break,
+            };
+            if sink.is_none() && Instant::now() >= retry_at {
+                match (self.open)(&self.uri, self.fps, &self.telemetry) {
+                    Ok(opened) => sink = Some(opened),
+                    Err(e) => self.telemetry.fault(&self.uri, e),
+                }
+                retry_at = Instant::now() + RETRY;
+            }
+            let Some(open) = &mut sink else { continue };
+            let waited = handed.elapsed();
+            let outcome = open.put(&output);
+            let age = output.input.captured.elapsed();
+            if self.measures {
+                self.telemetry.update(|status| {
+                    status.stage_ms.hand_over.add(waited);
+                    status.age_ms.add(age);
+                });
+            }
+            match outcome {
+                Ok(()) => self.telemetry.mended(&self.uri),
+                Err(e) => {
+                    self.telemetry.fault(&self.uri, e);
+                    (sink, retry_at) = (None, Instant::now() + RETRY);
+                }
+            }
+        }
+        if let Some(Err(e)) = sink.map(|mut sink| sink.finish()) {
+            self.telemetry.fault(&self.uri, e);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What the loop's threads share.
+
+use super::mailbox::Mailbox;
+use crate::control::Controls;
+use crate::frame::{Frame, FramePool};
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::telemetry::Telemetry;
+use crate::vlm::Guidance;
+use crate::{Error, Result};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long a thread waits before it looks whether it is still wanted.
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Opens the source, as often as it is lost.
+pub(super) type OpenSource = Arc<dyn Fn() -> Result<Box<dyn Source>> + Send + Sync>;
+
+/// Opens the sink of a URI, for a frame rate.
+pub(super) type OpenSink = Arc<dyn Fn(&str, f64, &Arc<Telemetry>) -> Result<Box<dyn Sink>> + Send + Sync>;
+
+/// Where frames come in and go out.
+#[derive(Clone)]
+pub(super) struct Doors {
+    pub(super) source: OpenSource,
+    pub(super) sink: OpenSink,
+}
+
+/// The state that more than one thread sees.
+pub(super) struct Shared {
+    pub(super) pool: FramePool,
+    /// Frames for the worker.
+    pub(super) frames: Mailbox<Arc<Frame>>,
+    /// Frames for the VLM head.
+    pub(super) looks: Mailbox<Arc<Frame>>,
+    guidance: Mutex<Option<Arc<Guided>>>,
+    detect_every_ms: AtomicU64,
+    pub(super) telemetry: Arc<Telemetry>,
+}
+
+/// What the VLM head of a model says is to be done.
+#[derive(Debug)]
+pub(super) struct Guided {
+    /// Which model's d_I it is.
+    pub(super) model: u64,
+    pub(super) guidance: Guidance,
+}
+
+impl Shared {
+    pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            pool: FramePool::default(),
+            frames: Mailbox::default(),
+            looks: Mailbox::default(),
+            guidance: Mutex::default(),
+            detect_every_ms: AtomicU64::new(500),
+            telemetry,
+        }
+    }
+
+    /// What users ask for.
+    pub(super) fn controls(&self) -> &Controls {
+        self.telemetry.controls()
+    }
+
+    /// Time from one look of the VLM head to the next.
+    pub(super) fn detect_every(&self) -> Duration {
+        Duration::from_millis(self.detect_every_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_detect_every(&self, every: Duration) {
+        let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
+        self.detect_every_ms.store(every, Ordering::Relaxed);
+    }
+
+    pub(super) fn guide(&self, guided: Guided) {
+        *lock(&self.guidance) = Some(Arc::new(guided));
+    }
+
+    pub(super) fn guidance(&self) -> Option<Arc<Guided>> {
+        lock(&self.guidance).clone()
+    }
+}
+
+/// Locks, whatever a thread that panicked left: every state behind our locks is whole between
+/// any two statements.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A thread's sign of life, and its dismissal.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    start: Instant,
+    last_beat_ms: AtomicU64,
+    dismissed: AtomicBool,
+}
+
+impl Pulse {
+    pub(super) fn new() -> Arc<Self> {
+        let (last_beat_ms, dismissed) = (AtomicU64::new(0), AtomicBool::new(false));
+        Arc::new(Self { start: Instant::now(), last_beat_ms, dismissed })
+    }
+
+    /// The thread lives.
+    pub(super) fn beat(&self) {
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_beat_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// How long ago it last beat.
+    pub(super) fn silence(&self) -> Duration {
+        let last = Duration::from_millis(self.last_beat_ms.load(Ordering::Relaxed));
+        self.start.elapsed().saturating_sub(last)
+    }
+
+    /// Tells the thread that it isn't wanted any more.
+    pub(super) fn dismiss(&self) {
+        self.dismissed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn dismissed(&self) -> bool {
+        self.dismissed.load(Ordering::Relaxed)
+    }
+}
+
+/// Starts a named thread.
+pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let builder = thread::Builder::new().name(name.into());
+    builder.spawn(work).map_err(|e| Error::Input(format!("no thread can be started for {name}: {e}")))
+}
+
+/// Waits for a thread until a point in time; one that doesn't end is left to itself, false.
+pub(super) fn join_until(handle: JoinHandle<()>, deadline: Instant) -> bool {
+    while !handle.is_finished() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    handle.join().is_ok()
+}

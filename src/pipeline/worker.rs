@@ -1,0 +1,293 @@
+//! The thread that every frame goes through: restores it, or lets it pass, and hands it out.
+//!
+//! Nothing here waits for anything but the next frame: what a frame needs and isn't ready is
+//! asked for, and the frame goes on without.
+
+use super::governor::{Governor, Heat, Level};
+use super::mailbox::Taken;
+use super::outputs::Outputs;
+use super::shared::{Guided, PATIENCE, Pulse, Shared, lock};
+use super::sight::Sight;
+use super::workshop::{Counter, Model, Order, Shelf, prepare};
+use crate::Result;
+use crate::bundle::Task;
+use crate::frame::{Frame, Planes, Shrinker, fill_frame, to_planes};
+use crate::restore::GuidedUpsampler;
+use crate::sink::Output;
+use crate::telemetry::State;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const FAULT: &str = "restoring";
+
+/// After a failure frames pass untouched for so long.
+const REST: Duration = Duration::from_secs(1);
+
+/// What others may change while the loop runs.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// Another model.
+    pub(super) model: Option<Arc<Model>>,
+    /// Another frame rate to hold.
+    pub(super) fps: Option<f64>,
+    /// Another temperature.
+    pub(super) heat: Option<Heat>,
+}
+
+/// Called after every frame, and while there is none, for as long as the loop lives.
+pub(super) type OnTurn = Box<dyn FnMut() + Send>;
+
+/// The state of the thread.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) outputs: Arc<Outputs>,
+    pub(super) counter: Arc<Counter>,
+    pub(super) changes: Arc<Mutex<Changes>>,
+    pub(super) governor: Governor,
+    pub(super) model: Arc<Model>,
+    /// Frames to hand out, where they are limited.
+    pub(super) limit: Option<u64>,
+    /// A file's frames wait for their guidance and their restorer, and are all restored.
+    pub(super) patient: Option<Sight>,
+    pub(super) on_turn: OnTurn,
+    shelf: Shelf,
+    /// The model that is to follow, once it is ready.
+    next: Option<Arc<Model>>,
+    /// The last guidance that came for the model in use.
+    guided: Option<Arc<Guided>>,
+    kit: Kit,
+    resting_until: Option<Instant>,
+}
+
+/// Memory for a frame's way, used again.
+struct Kit {
+    input: Planes,
+    shrinker: Shrinker,
+    upsampler: GuidedUpsampler,
+    /// Work in the present cycle of `every` frames, and the frames in it.
+    cycle: (Duration, u32),
+    /// The size of frames whose correction can be carried over to the next.
+    carried: Option<(u32, u32)>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        outputs: Arc<Outputs>,
+        model: Arc<Model>,
+        governor: Governor,
+        patient: Option<Sight>,
+        on_turn: OnTurn,
+    ) -> Self {
+        Self {
+            shared,
+            outputs,
+            counter: Arc::default(),
+            changes: Arc::default(),
+            governor,
+            model,
+            limit: None,
+            patient,
+            on_turn,
+            shelf: Shelf::default(),
+            next: None,
+            guided: None,
+            kit: Kit {
+                input: Planes::default((3, 0, 0)),
+                shrinker: Shrinker::new(),
+                upsampler: GuidedUpsampler::new(),
+                cycle: (Duration::ZERO, 0),
+                carried: None,
+            },
+            resting_until: None,
+        }
+    }
+
+    /// Works until the frames end.
+    pub(super) fn run(mut self, pulse: &Pulse) {
+        let mut turns = 0;
+        loop {
+            pulse.beat();
+            (self.on_turn)();
+            match self.shared.frames.take(PATIENCE) {
+                Taken::Item(frame) => {
+                    self.turn(frame);
+                    turns += 1;
+                    if self.limit.is_some_and(|limit| turns >= limit) {
+                        break;
+                    }
+                }
+                Taken::Nothing if !self.shared.controls().stopped() => self.take_changes(),
+                Taken::Nothing | Taken::Closed => break,
+            }
+        }
+        self.counter.orders.close();
+        self.outputs.close();
+    }
+
+    fn turn(&mut self, frame: Arc<Frame>) {
+        let start = Instant::now();
+        self.take_changes();
+        if let Some(sight) = &mut self.patient {
+            sight.see(&frame, &self.shared);
+        }
+        let outcome = self.treat(&frame);
+        let (restored, state) = match outcome {
+            Ok(treated) => treated,
+            Err(e) => {
+                self.shared.telemetry.fault(FAULT, e);
+                self.resting_until = Some(Instant::now() + REST);
+                self.kit.carried = None;
+                (None, State::Fault)
+            }
+        };
+        let untouched = restored.is_none();
+        let work = start.elapsed();
+        let output = Output { restored: restored.unwrap_or_else(|| Arc::clone(&frame)), input: frame };
+        let wait = start.saturating_duration_since(output.input.captured);
+        let dropped = self.shared.frames.dropped();
+        self.shared.telemetry.update(|status| {
+            status.state = state;
+            status.frames_out += 1;
+            status.bypassed += u64::from(untouched);
+            status.dropped.restore = dropped;
+            status.stage_ms.wait.add(wait);
+            if !untouched {
+                status.stage_ms.restore.add(work);
+            }
+        });
+        self.outputs.put(output, self.patient.is_some());
+    }
+
+    /// The restored frame, or none where it is to pass untouched, and why.
+    fn treat(&mut self, frame: &Arc<Frame>) -> Result<(Option<Arc<Frame>>, State)> {
+        if self.resting_until.is_some_and(|until| Instant::now() < until) {
+            return Ok((None, State::Fault));
+        }
+        if let Some(new) = self.shared.guidance().filter(|guided| guided.model == self.model.number) {
+            self.guided = Some(new);
+        }
+        let size = (frame.width, frame.height);
+        let level = self.governor.level();
+        let order = Order { model: Arc::clone(&self.model), level, size };
+        self.restock(&order)?;
+        if self.shared.controls().bypass() {
+            self.kit.carried = None;
+            return Ok((None, State::Bypass));
+        }
+        let Some(guided) = self.guided.clone() else { return Ok((None, State::Starting)) };
+        if guided.guidance.task == Task::Clear {
+            self.kit.carried = None;
+            return Ok((None, State::Clear));
+        }
+        let restored = self.restore(frame, &order, &guided)?;
+        if restored.is_none() {
+            // The restorer is being made ready.
+            return Ok((None, State::Starting));
+        }
+        self.shared.telemetry.mended(FAULT);
+        self.resting_until = None;
+        Ok((restored, State::Restoring))
+    }
+
+    /// Sees to it that the restorer for an order is there, or comes.
+    fn restock(&mut self, order: &Order) -> Result<()> {
+        self.shelf.stock(&self.counter);
+        if self.patient.is_some() && !self.shelf.has(order) {
+            self.shelf.keep_only(order);
+            self.shelf.add(prepare(order.clone())?);
+        }
+        match &self.next {
+            // A new model takes over when it is ready, between two frames.
+            Some(next) => {
+                let next = Order { model: Arc::clone(next), ..order.clone() };
+                if self.shelf.has(&next) {
+                    log::info!("frames are restored by {} from now on", next.model.bundle.origin());
+                    self.shelf.keep_only(&next);
+                    self.model = next.model;
+                    (self.next, self.kit.carried) = (None, None);
+                } else {
+                    self.shelf.want(&next, &self.counter);
+                }
+            }
+            None if self.shelf.has(order) => {
+                // The next cheaper level is made ready while there is time.
+                if let Some(level) = self.governor.cheaper() {
+                    self.shelf.want(&Order { level, ..order.clone() }, &self.counter);
+                }
+            }
+            None => self.shelf.want(order, &self.counter),
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, frame: &Arc<Frame>, order: &Order, guided: &Guided) -> Result<Option<Arc<Frame>>> {
+        let Some(prepared) = self.shelf.find(order) else { return Ok(None) };
+        let start = Instant::now();
+        let (width, height) = order.size;
+        let used = prepared.order.level;
+        let kit = &mut self.kit;
+        let carry = kit.carried == Some(order.size) && kit.cycle.1 % used.every != 0;
+        let whole = prepared.internal == order.size;
+        let restored = if carry {
+            None
+        } else {
+            if whole {
+                to_planes(frame, &mut kit.input);
+            } else {
+                let (width, height) = prepared.internal;
+                kit.shrinker.shrink(frame, width as usize, height as usize, &mut kit.input)?;
+            }
+            Some(prepared.restorer.restore(kit.input.view(), &guided.guidance.degradation)?)
+        };
+        let made = self.shared.pool.make(width, height, |out| {
+            (out.sequence, out.captured) = (frame.sequence, frame.captured);
+            match &restored {
+                None => kit.upsampler.carry_over(frame, out)?,
+                Some(restored) if whole => fill_frame(out, restored.view())?,
+                Some(restored) => kit.upsampler.upsample(frame, kit.input.view(), restored.view(), out)?,
+            }
+            Ok(())
+        })?;
+        kit.carried = (!whole).then_some(order.size);
+        self.account(start.elapsed(), used);
+        Ok(Some(made))
+    }
+
+    /// Reports the cost of a frame to the governor, at the level that it asked for.
+    fn account(&mut self, work: Duration, used: Level) {
+        let (spent, frames) = &mut self.kit.cycle;
+        (*spent, *frames) = (*spent + work, *frames + 1);
+        if *frames < used.every {
+            return;
+        }
+        let mean = *spent / *frames;
+        self.kit.cycle = (Duration::ZERO, 0);
+        if self.patient.is_none() && used == self.governor.level() {
+            let level = self.governor.report(mean, Instant::now());
+            if level != used {
+                log::debug!("{level:?} after {mean:?} per frame at {used:?}");
+            }
+        }
+        let reason = self.governor.reason();
+        let tier = self.model.bundle.manifest().name.clone();
+        self.shared.telemetry.update(|status| {
+            let governed = &mut status.governor;
+            (governed.tier, governed.scale, governed.every) = (tier, used.scale, used.every);
+            governed.reason = reason;
+        });
+    }
+
+    fn take_changes(&mut self) {
+        let Changes { model, fps, heat } = std::mem::take(&mut *lock(&self.changes));
+        if let Some(model) = model {
+            self.next = Some(model);
+        }
+        if let Some(fps) = fps {
+            self.governor.set_fps(fps);
+        }
+        if let Some(heat) = heat {
+            self.governor.set_heat(heat);
+        }
+    }
+}

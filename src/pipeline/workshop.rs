@@ -1,0 +1,176 @@
+//! Makes restorers ready aside, so that the loop never waits for a plan.
+//!
+//! Planning a network for a size takes tenths of a second, in which a camera delivers a dozen
+//! frames: they go on by the restorer that is there.
+
+use super::governor::Level;
+use super::mailbox::{Mailbox, Taken};
+use super::shared::{PATIENCE, Shared};
+use crate::bundle::Bundle;
+use crate::frame::Planes;
+use crate::restore::{Options, Restorer};
+use crate::vlm::Degradation;
+use crate::{Error, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+const FAULT: &str = "preparing a restorer";
+
+/// Internal pictures aren't made smaller than this, pixels per side.
+const LEAST_SIDE: usize = 64;
+
+/// A model that frames may be restored by.
+pub(super) struct Model {
+    /// Rises with each model that is loaded.
+    pub(super) number: u64,
+    pub(super) bundle: Arc<Bundle>,
+    pub(super) options: Options,
+}
+
+impl Model {
+    /// Name, version and number format, for people.
+    pub(super) fn describe(&self) -> String {
+        let manifest = self.bundle.manifest();
+        let dtype = self.bundle.variant(self.options.dtype).map(|variant| variant.dtype.to_string());
+        format!("{} {} {}", manifest.name, manifest.version, dtype.unwrap_or_default())
+    }
+
+    /// The size that frames of a size are restored at: (width, height), multiples of the
+    /// network's.
+    pub(super) fn internal_size(&self, size: (u32, u32), scale: f64) -> (u32, u32) {
+        if scale >= 1.0 {
+            return size;
+        }
+        let multiple = self.bundle.manifest().config.multiple();
+        let side = |side: u32| {
+            let wanted = (f64::from(side) * scale / multiple as f64).round() as usize * multiple;
+            let least = LEAST_SIDE.next_multiple_of(multiple);
+            u32::try_from(wanted.max(least)).unwrap_or(side).min(side)
+        };
+        (side(size.0), side(size.1))
+    }
+}
+
+/// What the worker wants.
+#[derive(Clone)]
+pub(super) struct Order {
+    pub(super) model: Arc<Model>,
+    pub(super) level: Level,
+    /// Of the frames: (width, height).
+    pub(super) size: (u32, u32),
+}
+
+impl Order {
+    fn is_for(&self, other: &Self) -> bool {
+        self.model.number == other.model.number && self.level == other.level && self.size == other.size
+    }
+}
+
+/// A restorer that has run once at its size.
+pub(super) struct Prepared {
+    pub(super) order: Order,
+    pub(super) restorer: Restorer,
+    /// (width, height) that it takes.
+    pub(super) internal: (u32, u32),
+}
+
+/// The two ends of the counter.
+#[derive(Default)]
+pub(super) struct Counter {
+    pub(super) orders: Mailbox<Order>,
+    pub(super) ready: Mailbox<Prepared>,
+}
+
+/// Fills orders until the counter is closed.
+pub(super) fn run(shared: &Shared, counter: &Counter) {
+    loop {
+        let order = match counter.orders.take(PATIENCE) {
+            Taken::Item(order) => order,
+            Taken::Nothing if !shared.controls().stopped() => continue,
+            Taken::Nothing | Taken::Closed => return,
+        };
+        match prepare(order) {
+            Ok(prepared) => {
+                shared.telemetry.mended(FAULT);
+                counter.ready.put(prepared);
+            }
+            Err(e) => shared.telemetry.fault(FAULT, e),
+        }
+    }
+}
+
+/// Opens a restorer and runs it once, which plans it for the size.
+pub(super) fn prepare(order: Order) -> Result<Prepared> {
+    let Order { model, level, size } = &order;
+    let internal = model.internal_size(*size, level.scale);
+    // What the engine trips over must not take the workshop down.
+    let restorer = catch_unwind(AssertUnwindSafe(|| {
+        let mut restorer = Restorer::open(&model.bundle, &model.options)?;
+        let grey = Planes::from_elem((3, internal.1 as usize, internal.0 as usize), 0.5);
+        restorer.restore(grey.view(), &Degradation::of_prompt(&model.bundle.prompts()?, 0)?)?;
+        Ok(restorer)
+    }));
+    let restorer = restorer.map_err(|_| Error::Model("the engine gave up on it".into()))??;
+    Ok(Prepared { order, restorer, internal })
+}
+
+/// The restorers that are ready, and the one that was asked for.
+#[derive(Default)]
+pub(super) struct Shelf {
+    prepared: Vec<Prepared>,
+    ordered: Option<Order>,
+}
+
+/// Restorers kept: the present level, the ones beside it.
+const KEPT: usize = 4;
+
+impl Shelf {
+    /// Takes in what the workshop has finished; the oldest leaves.
+    pub(super) fn stock(&mut self, counter: &Counter) {
+        while let Taken::Item(prepared) = counter.ready.take(std::time::Duration::ZERO) {
+            if self.ordered.as_ref().is_some_and(|ordered| ordered.is_for(&prepared.order)) {
+                self.ordered = None;
+            }
+            self.add(prepared);
+        }
+    }
+
+    /// Takes one in.
+    pub(super) fn add(&mut self, prepared: Prepared) {
+        self.prepared.retain(|kept| !kept.order.is_for(&prepared.order));
+        if self.prepared.len() == KEPT {
+            self.prepared.remove(0);
+        }
+        self.prepared.push(prepared);
+    }
+
+    /// Whether an order can be filled at once.
+    pub(super) fn has(&self, order: &Order) -> bool {
+        self.prepared.iter().any(|prepared| prepared.order.is_for(order))
+    }
+
+    /// Asks for one that isn't there, one at a time.
+    pub(super) fn want(&mut self, order: &Order, counter: &Counter) {
+        let asked = self.ordered.as_ref().is_some_and(|ordered| ordered.is_for(order));
+        if !asked && !self.has(order) {
+            self.ordered = Some(order.clone());
+            counter.orders.put(order.clone());
+        }
+    }
+
+    /// The restorer for an order, or the nearest there is for the same model and size.
+    pub(super) fn find(&mut self, order: &Order) -> Option<&mut Prepared> {
+        let distance = |prepared: &Prepared| (prepared.order.level.scale - order.level.scale).abs();
+        let fitting = self.prepared.iter_mut().filter(|prepared| {
+            prepared.order.model.number == order.model.number && prepared.order.size == order.size
+        });
+        fitting.min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    }
+
+    /// Lets go of what another model or another size of frames needed.
+    pub(super) fn keep_only(&mut self, order: &Order) {
+        self.prepared.retain(|prepared| {
+            prepared.order.model.number == order.model.number && prepared.order.size == order.size
+        });
+    }
+}
