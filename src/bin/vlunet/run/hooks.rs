@@ -11,9 +11,15 @@ use vlunet::board::thermal::Heat;
 use vlunet::pipeline::{self, Hooks, Settings, Summary};
 use vlunet::telemetry::Telemetry;
 
-/// Runs the loop with everything around it.
-pub fn run(args: Args, settings: Settings, board: &Board, telemetry: &Arc<Telemetry>) -> Result<Summary> {
-    let panel = panel(board, telemetry);
+/// Runs the loop with everything around it; `pins` says whether the board's are used.
+pub fn run(
+    args: Args,
+    settings: Settings,
+    board: &Board,
+    pins: bool,
+    telemetry: &Arc<Telemetry>,
+) -> Result<Summary> {
+    let panel = pins.then(|| panel(board, telemetry)).flatten();
     let (mut thermal, mut heat) = (board.thermal(), Heat::new(&board.profile.thermal));
     let mut display = Display::new();
     let mut hooks = Hooks {

@@ -73,6 +73,11 @@ pub struct Args {
     #[arg(long, value_name = "NAME|PATH")]
     board: Option<String>,
 
+    /// Uses the button, the LED and the outputs that the board's profile names; docs/boards.md has
+    /// their wiring.
+    #[arg(long)]
+    gpio: bool,
+
     /// Ends after so many frames.
     #[arg(long, value_name = "N")]
     frames: Option<u64>,
@@ -154,12 +159,13 @@ impl Args {
 pub fn run(args: Args) -> Result<()> {
     let config = args.config()?;
     let board = args.board(&config)?;
+    let pins = args.gpio || config.gpio == Some(true);
     let settings = args.settings(config, &board)?;
     log::info!("{}: {} to {}", board.profile.title, settings.source, settings.sinks.join(", "));
     let telemetry = Arc::<Telemetry>::default();
     signals::heed(&telemetry)?;
     let json = args.json;
-    let summary = hooks::run(args, settings, &board, &telemetry)?;
+    let summary = hooks::run(args, settings, &board, pins, &telemetry)?;
     if json {
         return output::json(&summary);
     }
