@@ -91,7 +91,7 @@ function drawFacts({ model, size, uptime_s, bypassed, frames_out, fps_target, go
   if (frames_out) add("untouched", percent(bypassed / frames_out));
   if (board.profile) add("board", board.profile);
   if (board.temperature_c !== null) add("temperature", `${number(board.temperature_c, 0)} °C`, board.throttled);
-  if (board.throttled) add("throttled", "yes, too hot or too little power", true);
+  if (board.throttled) add("throttled", "by the board itself", true);
   if (board.undervoltage) add("supply", "too weak", true);
   add("running for", duration(uptime_s));
   element("facts").replaceChildren(...facts.flatMap(([name, value, bad]) =>
