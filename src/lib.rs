@@ -54,6 +54,7 @@ pub mod vlm;
 pub mod weights;
 
 mod error;
+mod ffmpeg;
 mod strict_toml;
 #[cfg(target_os = "linux")]
 mod v4l2;

@@ -98,6 +98,18 @@ impl Uri {
         }
     }
 
+    /// Takes a switch out: `key=1` is on, `key=0` and no such key are off.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it reads otherwise.
+    pub fn take_flag(&mut self, key: &str) -> Result<bool> {
+        match self.take::<u8>(key, "0 or 1")? {
+            None | Some(0) => Ok(false),
+            Some(1) => Ok(true),
+            Some(other) => Err(self.fault(format!("{key}={other} is not 0 or 1"))),
+        }
+    }
+
     /// Takes a secret out as text; from then on the URI and its messages show `***` in its
     /// place.
     pub fn take_secret(&mut self, key: &str) -> Option<String> {

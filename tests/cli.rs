@@ -30,6 +30,8 @@ const COMMANDS: [(&[&str], &[&str], bool); 11] = [
         &["eval"],
         &[
             "--data",
+            "--video",
+            "--detect-every",
             "--noise",
             "--seed",
             "--task",

@@ -22,6 +22,8 @@ mod settings_body;
 #[cfg(feature = "train")]
 #[path = "../fuzz/bodies/shard.rs"]
 mod shard_body;
+#[path = "../fuzz/bodies/y4m.rs"]
+mod y4m_body;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -111,6 +113,11 @@ fn no_damage_to_a_frame_is_a_panic() {
 #[test]
 fn no_damage_to_a_picture_is_a_panic() {
     assert_survives(&seeds::pictures(), |bytes| bytes, picture_body::body);
+}
+
+#[test]
+fn no_damage_to_a_video_stream_is_a_panic() {
+    assert_survives(&seeds::y4m(), |bytes| bytes, y4m_body::body);
 }
 
 #[test]

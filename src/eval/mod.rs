@@ -4,5 +4,6 @@ pub mod dataset;
 pub mod degrade;
 pub mod metrics;
 mod report;
+pub mod video;
 
 pub use report::{Evaluation, ImageScores, MeanScores};

@@ -55,6 +55,17 @@ impl Colour {
     pub const FULL: Self = Self { matrix: Matrix::Bt601, range: Range::Full };
 }
 
+/// From here on a video file is in high definition.
+const HD_HEIGHT: u32 = 720;
+
+impl Colour {
+    /// What players take a video file of that height for where it states nothing.
+    pub const fn of_video(height: u32) -> Self {
+        let matrix = if height < HD_HEIGHT { Matrix::Bt601 } else { Matrix::Bt709 };
+        Self { matrix, range: Range::Limited }
+    }
+}
+
 /// Fixed point with this many bits behind the point: the factors stay below 2¹⁵, so that
 /// compilers find multiplications of 16-bit lanes.
 const SHIFT: u32 = 13;

@@ -3,16 +3,24 @@
 //! | URI | frames |
 //! |---|---|
 //! | `synthetic:road?weather=rain&size=640x360&fps=30` | a drive that the program renders |
+//! | `file:clip.mp4?loop=1&realtime=1` | a video file, by ffmpeg; with `realtime` at its own rate |
+//! | `dir:frames/?fps=30&loop=1&realtime=1` | the pictures of a folder, in the order of their numbers |
+//! | `-` | Y4M on standard input |
 //! | `v4l2:///dev/video0?size=640x360&fps=30&format=yuyv` | a camera, on Linux; controls by name |
 
+mod pace;
 mod paced;
+mod pictures;
+mod piped;
 pub mod synthetic;
 #[cfg(target_os = "linux")]
 pub mod v4l2;
+mod video;
+pub mod y4m;
 
+use crate::Result;
 use crate::frame::{Frame, FramePool};
 use crate::uri::Uri;
-use crate::{Error, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +40,7 @@ pub trait Source: Send {
     /// Waits for the next frame, for about `patience` at the most.
     ///
     /// # Errors
-    /// [`Error`] where the source can't go on: a camera that was unplugged, a file that is
+    /// [`crate::Error`] where the source can't go on: a camera that was unplugged, a file that is
     /// damaged. Whoever reads it drops the source then and may open it anew.
     fn next(&mut self, pool: &FramePool, patience: Duration) -> Result<Event>;
 
@@ -52,10 +60,13 @@ pub trait Source: Send {
     }
 }
 
+/// What this build has.
+const SCHEMES: &str = "synthetic:, v4l2: (Linux), file:, dir: and - (Y4M on standard input)";
+
 /// Opens the source of a URI.
 ///
 /// # Errors
-/// [`Error::Input`] for a URI that no source takes, and whatever opening it brings.
+/// [`crate::Error::Input`] for a URI that no source takes, and whatever opening it brings.
 pub fn open(uri: &str) -> Result<Box<dyn Source>> {
     let parsed = Uri::parse(uri)?;
     match parsed.scheme() {
@@ -64,8 +75,9 @@ pub fn open(uri: &str) -> Result<Box<dyn Source>> {
         "v4l2" => v4l2::Camera::open(parsed),
         #[cfg(not(target_os = "linux"))]
         "v4l2" => Err(parsed.fault("v4l2: is for cameras on Linux; use gst: here")),
-        other => Err(Error::Input(format!(
-            "{uri}: no source has the scheme {other:?}; there are synthetic: and v4l2:"
-        ))),
+        "file" => video::Video::open(parsed),
+        "dir" => pictures::Pictures::open(parsed),
+        "-" => y4m::StandardInput::open(&parsed),
+        other => Err(parsed.fault(format!("no source has the scheme {other:?}; there are {SCHEMES}"))),
     }
 }

@@ -1,6 +1,7 @@
 //! The synthetic drive as a camera that delivers at its frame rate.
 
-use super::synthetic::{SyntheticConfig, SyntheticSource};
+use super::pace::Pace;
+use super::synthetic::{SyntheticConfig, SyntheticFrame, SyntheticSource};
 use super::{Event, Source};
 use crate::Result;
 use crate::frame::FramePool;
@@ -10,26 +11,25 @@ use std::time::{Duration, Instant};
 /// A drive, a frame at a time.
 pub(super) struct Synthetic {
     drive: SyntheticSource,
-    /// When the frame of index 0 was due.
-    start: Option<Instant>,
+    pace: Pace,
+    /// Rendered, and not yet due.
+    early: Option<SyntheticFrame>,
 }
 
 impl Synthetic {
     pub(super) fn open(uri: &Uri) -> Result<Box<dyn Source>> {
         let text = uri.text().split_once(':').map_or("", |(_, rest)| rest);
         let drive = SyntheticSource::new(SyntheticConfig::from_uri(text)?)?;
-        Ok(Box::new(Self { drive, start: None }))
+        Ok(Box::new(Self { drive, pace: Pace::default(), early: None }))
     }
 }
 
 impl Source for Synthetic {
-    fn next(&mut self, pool: &FramePool, _: Duration) -> Result<Event> {
-        let made = self.drive.next_frame();
-        let start = self.start.get_or_insert_with(Instant::now);
-        match (*start + made.time).checked_duration_since(Instant::now()) {
-            Some(early) => std::thread::sleep(early),
-            // Too slow to render in time: the camera's clock starts anew, it does not hurry.
-            None => *start = Instant::now().checked_sub(made.time).unwrap_or(*start),
+    fn next(&mut self, pool: &FramePool, patience: Duration) -> Result<Event> {
+        let made = self.early.take().unwrap_or_else(|| self.drive.next_frame());
+        if !self.pace.wait(made.time, patience) {
+            self.early = Some(made);
+            return Ok(Event::Nothing);
         }
         let (width, height) = made.degraded.dimensions();
         let frame = pool.make(width, height, |frame| {

@@ -86,6 +86,27 @@ pub fn pictures() -> Vec<Vec<u8>> {
     files
 }
 
+/// Streams of a few frames in every format that is read.
+pub fn y4m() -> Vec<Vec<u8>> {
+    let stream = |space: &str, size: (usize, usize), bytes: usize| {
+        let (width, height) = size;
+        let mut stream = format!("YUV4MPEG2 W{width} H{height} F30000:1001 Ip A1:1{space}\n").into_bytes();
+        for frame in 0..3u8 {
+            stream.extend_from_slice(if frame == 1 { b"FRAME Ip\n" } else { b"FRAME\n" });
+            stream.extend((0..bytes).map(|i| (i as u8).wrapping_mul(7).wrapping_add(frame)));
+        }
+        stream
+    };
+    vec![
+        stream(" C420jpeg XYSCSS=420JPEG XCOLORRANGE=LIMITED", (16, 8), 192),
+        stream(" C420mpeg2", (7, 5), 35 + 24),
+        stream("", (2, 2), 6),
+        stream(" C422", (5, 3), 15 + 18),
+        stream(" C444 XCOLORRANGE=FULL", (6, 4), 72),
+        stream(" Cmono", (9, 4), 36),
+    ]
+}
+
 /// Shards of pairs and clean pictures, and of things that are none.
 pub fn shards() -> Vec<Vec<u8>> {
     let shard = |files: &[(&str, &[u8])]| {

@@ -1,4 +1,7 @@
-//! `vlunet eval`: PSNR and SSIM on pictures whose clean targets are known.
+//! `vlunet eval`: PSNR and SSIM on pictures whose clean targets are known, and flicker of
+//! videos.
+
+mod video;
 
 use crate::guide::RestorerArgs;
 use crate::output;
@@ -8,17 +11,30 @@ use vlunet::eval::{Evaluation, MeanScores};
 use vlunet::picture::{Picture, SaveOptions};
 use vlunet::{Error, Result};
 
-/// Measures PSNR and SSIM of inputs and restored outputs against clean targets.
+/// Measures PSNR and SSIM of inputs and restored outputs against clean targets, or how steadily
+/// a video is restored.
 ///
 /// Pictures are cropped to multiples of 16, as in the paper.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   vlunet eval --data sots/ --task dehaze
-  vlunet eval --data cbsd68/ --noise 25 --task denoise --json")]
+  vlunet eval --data cbsd68/ --noise 25 --task denoise --json
+  vlunet eval --video 'synthetic:road?weather=rain&still=1&size=320x180'
+  vlunet eval --video file:clip.mp4 --limit 100")]
 pub struct Args {
     /// A folder with input/ and target/, or with clean pictures for --noise.
-    #[arg(short, long, value_name = "FOLDER")]
-    data: PathBuf,
+    #[arg(short, long, value_name = "FOLDER", required_unless_present = "video")]
+    data: Option<PathBuf>,
+
+    /// A source whose frames are restored one after the other, and measured for flicker:
+    /// synthetic:road?weather=rain&still=1, file:clip.mp4, dir:frames/.
+    #[arg(long, value_name = "URI", conflicts_with_all = ["data", "noise", "save"])]
+    video: Option<String>,
+
+    /// Looks at every so many frames of a video for what to undo.
+    #[arg(long, value_name = "FRAMES", requires = "video", default_value = "15",
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    detect_every: usize,
 
     /// Adds Gaussian noise of this standard deviation (of 255) to the clean pictures.
     #[arg(short, long, value_name = "SIGMA")]
@@ -28,7 +44,7 @@ pub struct Args {
     #[arg(long, requires = "noise", default_value_t = 0)]
     seed: u64,
 
-    /// Takes the first pictures only.
+    /// Takes the first pictures or frames only; of a synthetic drive 60 where not given.
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
 
@@ -49,11 +65,17 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if let Some(uri) = &args.video {
+        return video::run(args, uri);
+    }
+    let Some(data) = &args.data else {
+        return Err(Error::Input("say what to evaluate on by --data or --video".into()));
+    };
     let noise = args.noise.map(|sigma| Noise { sigma, seed: args.seed });
-    let mut dataset = Dataset::open(&args.data, noise)?;
+    let mut dataset = Dataset::open(data, noise)?;
     dataset.truncate(args.limit.unwrap_or(usize::MAX));
     if dataset.is_empty() {
-        return Err(Error::Input(format!("{} has nothing to evaluate", args.data.display())));
+        return Err(Error::Input(format!("{} has nothing to evaluate", data.display())));
     }
     let (mut restorer, mut guide) = args.restorer.open()?;
     if let Some(folder) = &args.save {

@@ -15,7 +15,7 @@ pub(super) fn filter(guide: &Array2<f32>, input: &Array2<f32>, radius: usize, ep
 }
 
 /// Means over windows of `2 radius + 1` a side, cut off at the borders.
-pub(super) fn box_mean(values: &Array2<f32>, radius: usize) -> Array2<f32> {
+pub(in crate::eval) fn box_mean(values: &Array2<f32>, radius: usize) -> Array2<f32> {
     let mut means = values.clone();
     for axis in [Axis(0), Axis(1)] {
         for mut lane in means.lanes_mut(axis) {

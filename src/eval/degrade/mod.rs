@@ -18,7 +18,7 @@ mod defocus;
 pub mod depth;
 pub mod draw;
 mod forward;
-mod guided;
+pub(super) mod guided;
 mod haze;
 mod jpeg;
 mod kernel;

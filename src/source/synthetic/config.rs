@@ -17,6 +17,8 @@ pub struct SyntheticConfig {
     pub fps: f64,
     /// Which drive; the same seed gives the same frames.
     pub seed: u64,
+    /// The car stands: the scene is the drive's first frame, and the weather alone moves.
+    pub still: bool,
 }
 
 const WIDTHS: RangeInclusive<u32> = 16..=7680;
@@ -26,12 +28,12 @@ const RATES: RangeInclusive<f64> = 1.0..=240.0;
 impl Default for SyntheticConfig {
     /// Clear, 640x360 at 30 frames per second, seed 7.
     fn default() -> Self {
-        Self { weather: Weather::Clear, width: 640, height: 360, fps: 30.0, seed: 7 }
+        Self { weather: Weather::Clear, width: 640, height: 360, fps: 30.0, seed: 7, still: false }
     }
 }
 
 impl SyntheticConfig {
-    /// Reads `road?weather=rain&size=640x360&fps=30&seed=7`; keys may be left out, and the part
+    /// Reads `road?weather=rain&size=640x360&fps=30&seed=7&still=1`; keys may be left out, and the part
     /// from `?` on as a whole.
     ///
     /// # Errors
@@ -52,8 +54,15 @@ impl SyntheticConfig {
                 "size" => (config.width, config.height) = size(value)?,
                 "fps" => config.fps = value.parse().map_err(|_| bad_rate(value))?,
                 "seed" => config.seed = value.parse().map_err(|_| bad_seed(value))?,
+                "still" => {
+                    config.still = match value {
+                        "0" => false,
+                        "1" => true,
+                        _ => return Err(fault(format!("still {value:?} is not 0 or 1"))),
+                    }
+                }
                 _ => {
-                    let allowed = "allowed are weather, size, fps, seed";
+                    let allowed = "allowed are weather, size, fps, seed, still";
                     return Err(fault(format!("key {key:?} is unknown; {allowed}")));
                 }
             }
@@ -107,8 +116,16 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let config = SyntheticConfig::from_uri("road?weather=fog&size=320x180&fps=12.5&seed=9").unwrap();
-        let expected = SyntheticConfig { weather: Weather::Fog, width: 320, height: 180, fps: 12.5, seed: 9 };
+        let config =
+            SyntheticConfig::from_uri("road?weather=fog&size=320x180&fps=12.5&seed=9&still=1").unwrap();
+        let expected = SyntheticConfig {
+            weather: Weather::Fog,
+            width: 320,
+            height: 180,
+            fps: 12.5,
+            seed: 9,
+            still: true,
+        };
         assert_eq!(config, expected);
     }
 
@@ -137,6 +154,7 @@ mod tests {
             ("road?fps=inf", "1 to 240"),
             ("road?seed=-1", "whole number"),
             ("road?seed=1&seed=2", "twice"),
+            ("road?still=yes", "0 or 1"),
             ("road?\n=1", "weather, size, fps, seed"),
         ] {
             let message = SyntheticConfig::from_uri(uri).expect_err(uri).to_string();

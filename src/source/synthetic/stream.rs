@@ -53,9 +53,9 @@ impl SyntheticSource {
     pub fn next_frame(&mut self) -> SyntheticFrame {
         let index = self.next;
         self.next += 1;
-        let SyntheticConfig { weather, width, height, fps, seed } = self.config;
+        let SyntheticConfig { weather, width, height, fps, seed, still } = self.config;
         let seconds = index as f64 / fps;
-        let scene = self.scene.render(width as usize, height as usize, seconds);
+        let scene = self.scene.render(width as usize, height as usize, if still { 0.0 } else { seconds });
         let (clean, degraded) = weather.degrade(&scene, seconds, seed, index);
         SyntheticFrame { clean, degraded, time: Duration::from_secs_f64(seconds), index }
     }
@@ -120,6 +120,18 @@ mod tests {
         let (first, second) = (noise(), noise());
         let (same, own) = ((&first * &second).sum().abs(), (&first * &first).sum());
         assert!(same < 0.1 * own, "correlation {}", same / own);
+    }
+
+    #[test]
+    fn where_the_car_stands_the_weather_alone_moves() {
+        for weather in [Weather::Rain, Weather::Noise] {
+            let config =
+                SyntheticConfig { weather, width: 96, height: 64, still: true, ..SyntheticConfig::default() };
+            let mut source = SyntheticSource::new(config).unwrap();
+            let (first, second) = (source.next_frame(), source.next_frame());
+            assert_eq!(first.clean, second.clean);
+            assert_ne!(first.degraded, second.degraded);
+        }
     }
 
     #[test]
