@@ -10,6 +10,7 @@ mod seeds;
 fn main() -> std::io::Result<()> {
     let sets = [
         ("checkpoint", seeds::checkpoints()),
+        ("frame", seeds::frames()),
         ("manifest", seeds::bundles()),
         ("picture", seeds::pictures()),
         ("recipe", seeds::recipes()),

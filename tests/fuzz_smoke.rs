@@ -6,6 +6,8 @@ mod bundle;
 mod checkpoint;
 #[path = "../fuzz/bodies/checkpoint.rs"]
 mod checkpoint_body;
+#[path = "../fuzz/bodies/frame.rs"]
+mod frame_body;
 #[path = "../fuzz/bodies/manifest.rs"]
 mod manifest_body;
 #[path = "../fuzz/bodies/picture.rs"]
@@ -99,6 +101,11 @@ fn no_damage_to_a_checkpoint_is_a_panic() {
 #[test]
 fn no_damage_to_a_bundle_is_a_panic() {
     assert_survives(&seeds::bundles(), repair_tar, manifest_body::body);
+}
+
+#[test]
+fn no_damage_to_a_frame_is_a_panic() {
+    assert_survives(&seeds::frames(), |bytes| bytes, frame_body::body);
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Layout {
             PixelFormat::Nv12 => (2, 2),
             _ => (1, 1),
         };
-        if width % wide != 0 || height % tall != 0 {
+        if !width.is_multiple_of(wide) || !height.is_multiple_of(tall) {
             return fail("two pixels share their chroma, so the size must be even; ask for another size");
         }
         let row = row_bytes(format, width);

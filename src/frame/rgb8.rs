@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(copy, frame);
         assert!(fill_frame(&mut Frame::black(5, 7), planes.view()).is_err());
         fill_frame(&mut copy, planes.mapv(|x| x * 9.0 - 1.0).view()).unwrap();
-        assert!(copy.rgb.iter().any(|&b| b == 255) && copy.rgb.iter().any(|&b| b == 0));
+        assert!(copy.rgb.contains(&255) && copy.rgb.contains(&0));
     }
 
     #[test]

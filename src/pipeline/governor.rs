@@ -1,5 +1,7 @@
 //! Which way of restoring holds the frame rate.
 
+use crate::board::thermal::Level as Heat;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 /// A way of restoring a frame: cheaper ones are further down the ladder.
@@ -27,26 +29,13 @@ impl Level {
 /// The ladder of one model: first smaller pictures, at the end fewer of them.
 const RUNGS: [(f64, u32); 7] = [(1.0, 1), (0.75, 1), (0.5, 1), (0.375, 1), (0.25, 1), (0.25, 2), (0.25, 3)];
 
-/// The board's heat, as far as it limits what may be spent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Heat {
-    /// No limit.
-    #[default]
-    Cool,
-    /// Near its limit: a part of each period stays idle.
-    Warm,
-    /// At its limit: most of each period stays idle.
-    Hot,
-}
-
-impl Heat {
-    /// The part of a frame period that may be spent on restoring.
-    fn share(self) -> f64 {
-        match self {
-            Self::Cool => 0.9,
-            Self::Warm => 0.6,
-            Self::Hot => 0.3,
-        }
+/// The part of a frame period that may be spent on restoring: a board that is warm rests for a
+/// part of each, a hot one for most of it.
+fn share_of_period(heat: Heat) -> f64 {
+    match heat {
+        Heat::Cool => 0.9,
+        Heat::Warm => 0.6,
+        Heat::Hot => 0.3,
     }
 }
 
@@ -78,15 +67,15 @@ impl Governor {
     /// A governor that holds `fps` with `tiers` models (the best first), and starts at the best
     /// level.
     ///
-    /// Internal resolutions below `smallest` (a share of each side) aren't used.
-    pub fn new(fps: f64, tiers: usize, smallest: f64) -> Self {
+    /// Internal resolutions outside `scales` (shares of each side) aren't used.
+    pub fn new(fps: f64, tiers: usize, scales: &RangeInclusive<f64>) -> Self {
         let rungs = |tier| {
-            let fine = RUNGS.iter().filter(move |(scale, _)| *scale >= smallest);
-            fine.map(move |&(scale, every)| Level { tier, scale, every })
+            let allowed = RUNGS.iter().filter(move |(scale, _)| scales.contains(scale));
+            allowed.map(move |&(scale, every)| Level { tier, scale, every })
         };
         let mut ladder: Vec<Level> = (0..tiers.max(1)).flat_map(rungs).collect();
         if ladder.is_empty() {
-            ladder.push(Level::BEST);
+            ladder.push(Level { scale: *scales.end(), ..Level::BEST });
         }
         Self {
             costs: vec![None; ladder.len()],
@@ -147,7 +136,7 @@ impl Governor {
         let work = work.as_secs_f64();
         let cost = self.costs[self.at].map_or(work, |known| known + 0.25 * (work - known));
         self.costs[self.at] = Some(cost);
-        let budget = self.period * self.heat.share();
+        let budget = self.period * share_of_period(self.heat);
         if cost > budget {
             self.room_since = None;
             self.over += 1;
@@ -226,14 +215,14 @@ mod tests {
 
     #[test]
     fn a_fast_machine_stays_at_the_best() {
-        let mut governor = Governor::new(30.0, 1, 0.25);
+        let mut governor = Governor::new(30.0, 1, &(0.25..=1.0));
         assert_eq!(simulate(&mut governor, 60.0, |_| 0.02), (Level::BEST, 0));
         assert!(governor.reason().is_empty());
     }
 
     #[test]
     fn a_slow_one_comes_to_the_level_that_holds_and_stays_there() {
-        let mut governor = Governor::new(10.0, 1, 0.25);
+        let mut governor = Governor::new(10.0, 1, &(0.25..=1.0));
         let (level, changes) = simulate(&mut governor, 120.0, |_| 0.3);
         assert_eq!(level, Level { tier: 0, scale: 0.5, every: 1 });
         assert!(changes <= 3, "{changes} changes");
@@ -242,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_busy_while_costs_quality_only_as_long_as_it_lasts() {
-        let mut governor = Governor::new(10.0, 1, 0.25);
+        let mut governor = Governor::new(10.0, 1, &(0.25..=1.0));
         let busy = |time: f64| if (20.0..40.0).contains(&time) { 0.5 } else { 0.05 };
         assert!(simulate(&mut governor, 39.0, busy).0.scale < 0.5);
         assert_eq!(simulate(&mut governor, 20.0, |_| 0.05).0, Level::BEST);
@@ -250,7 +239,7 @@ mod tests {
 
     #[test]
     fn noise_in_the_times_does_not_make_it_swing() {
-        let mut governor = Governor::new(10.0, 1, 0.25);
+        let mut governor = Governor::new(10.0, 1, &(0.25..=1.0));
         let jitter = |time: f64| 0.28 * (1.0 + 0.25 * (time * 37.0).sin());
         let (_, changes) = simulate(&mut governor, 600.0, jitter);
         assert!(changes <= 12, "{changes} changes in ten minutes");
@@ -258,7 +247,7 @@ mod tests {
 
     #[test]
     fn heat_takes_quality_away_and_gives_it_back() {
-        let mut governor = Governor::new(10.0, 1, 0.25);
+        let mut governor = Governor::new(10.0, 1, &(0.25..=1.0));
         simulate(&mut governor, 10.0, |_| 0.08);
         assert_eq!(governor.level(), Level::BEST);
         governor.set_heat(Heat::Hot);
@@ -271,11 +260,13 @@ mod tests {
 
     #[test]
     fn a_smaller_model_comes_after_the_smallest_picture_and_limits_are_kept() {
-        let mut governor = Governor::new(30.0, 2, 0.5);
+        let mut governor = Governor::new(30.0, 2, &(0.5..=1.0));
         let scales: Vec<f64> = governor.ladder.iter().map(|level| level.scale).collect();
         assert_eq!(scales, [1.0, 0.75, 0.5, 1.0, 0.75, 0.5]);
         assert_eq!(simulate(&mut governor, 10.0, |_| 0.12).0.tier, 1);
         governor.reset();
         assert_eq!(governor.level(), Level::BEST);
+        assert_eq!(Governor::new(30.0, 1, &(0.1..=0.6)).level().scale, 0.5);
+        assert_eq!(Governor::new(30.0, 1, &(0.6..=0.7)).level().scale, 0.7);
     }
 }

@@ -34,6 +34,6 @@ mod tests;
 mod worker;
 mod workshop;
 
-pub use governor::{Governor, Heat, Level};
+pub use governor::{Governor, Level};
 pub use settings::Settings;
 pub use supervisor::{Hooks, Summary, run};

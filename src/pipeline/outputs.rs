@@ -20,6 +20,8 @@ const STALL: Duration = Duration::from_secs(5);
 pub(super) struct Outputs {
     telemetry: Arc<Telemetry>,
     open: OpenSink,
+    /// That the sinks' threads run on.
+    cores: Vec<usize>,
     outlets: Mutex<Vec<Outlet>>,
     /// Where frames are put; apart from the rest, so that a sink that blocks holds nothing up.
     mailboxes: Mutex<Arc<[Slot]>>,
@@ -38,8 +40,8 @@ struct Outlet {
 }
 
 impl Outputs {
-    pub(super) fn new(telemetry: Arc<Telemetry>, open: OpenSink) -> Self {
-        Self { telemetry, open, outlets: Mutex::default(), mailboxes: Mutex::new(Arc::new([])) }
+    pub(super) fn new(telemetry: Arc<Telemetry>, open: OpenSink, cores: Vec<usize>) -> Self {
+        Self { telemetry, open, cores, outlets: Mutex::default(), mailboxes: Mutex::new(Arc::new([])) }
     }
 
     /// Opens a sink and starts its thread.
@@ -61,7 +63,7 @@ impl Outputs {
             open: Arc::clone(&self.open),
             fps,
         };
-        let thread = spawn("sink", move || feeder.run(first))?;
+        let thread = spawn("sink", &self.cores, move || feeder.run(first))?;
         outlets.push(Outlet { uri: uri.into(), name: without_secrets(uri), mailbox, pulse, thread });
         self.list(&outlets);
         Ok(())

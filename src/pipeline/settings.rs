@@ -1,9 +1,11 @@
 //! What a user sets.
 
 use super::shared::Doors;
+use crate::board::profile::Cpu;
 use crate::bundle::Bundle;
 use crate::restore::Options;
 use crate::{Result, sink, source};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ pub struct Settings {
     pub sinks: Vec<String>,
     /// Frames per second to hold; the source's own where not given.
     pub fps: Option<f64>,
+    /// The same where neither that nor the source says.
+    pub fallback_fps: f64,
     /// Time from one look of the VLM head to the next.
     pub detect_every: Duration,
     /// Task or prompt to restore by, instead of what is detected.
@@ -24,9 +28,11 @@ pub struct Settings {
     pub model: String,
     /// How its restorer runs.
     pub restore: Options,
-    /// The smallest internal resolution, as a share of each side, 0..=1; 1 restores every frame
-    /// whole.
-    pub smallest_scale: f64,
+    /// Internal resolutions that a live picture may be restored at, as shares of each side,
+    /// above 0 and at most 1.
+    pub scales: RangeInclusive<f64>,
+    /// Where threads run.
+    pub cores: Cpu,
     /// Frames to hand out, then the loop ends.
     pub frames: Option<u64>,
     /// How long the loop runs at the most.
@@ -40,11 +46,13 @@ impl Settings {
             source: source.into(),
             sinks,
             fps: None,
+            fallback_fps: 30.0,
             detect_every: Duration::from_millis(500),
             task: None,
             model: crate::bundle::DEFAULT_BUNDLE.into(),
             restore: Options::default(),
-            smallest_scale: 0.25,
+            scales: 0.25..=1.0,
+            cores: Cpu::default(),
             frames: None,
             duration: None,
         }
@@ -52,10 +60,7 @@ impl Settings {
 
     pub(super) fn doors(&self) -> Doors {
         let uri = self.source.clone();
-        Doors {
-            source: Arc::new(move || source::open(&uri)),
-            sink: Arc::new(|uri, fps, telemetry| sink::open(uri, fps, telemetry)),
-        }
+        Doors { source: Arc::new(move || source::open(&uri)), sink: Arc::new(sink::open) }
     }
 
     pub(super) fn bundle(&self) -> Result<Arc<Bundle>> {

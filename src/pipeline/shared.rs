@@ -1,6 +1,7 @@
 //! What the loop's threads share.
 
 use super::mailbox::Mailbox;
+use crate::board::affinity;
 use crate::control::Controls;
 use crate::frame::{Frame, FramePool};
 use crate::sink::Sink;
@@ -127,10 +128,21 @@ impl Pulse {
     }
 }
 
-/// Starts a named thread.
-pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+/// Starts a named thread on some cores (any where empty).
+pub(super) fn spawn(
+    name: &str,
+    cores: &[usize],
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    let cores = cores.to_vec();
+    let bound = move || {
+        if let Err(e) = affinity::bind(&cores) {
+            log::warn!("{e}");
+        }
+        work();
+    };
     let builder = thread::Builder::new().name(name.into());
-    builder.spawn(work).map_err(|e| Error::Input(format!("no thread can be started for {name}: {e}")))
+    builder.spawn(bound).map_err(|e| Error::Input(format!("no thread can be started for {name}: {e}")))
 }
 
 /// Waits for a thread until a point in time; one that doesn't end is left to itself, false.

@@ -1,5 +1,6 @@
 //! Starts the loop's threads, watches over them, and ends them.
 
+use super::Settings;
 use super::capture;
 use super::governor::Governor;
 use super::models::{self, Loaded, Watch};
@@ -7,8 +8,9 @@ use super::outputs::Outputs;
 use super::shared::{Doors, OpenSource, Pulse, Shared, join_until, lock, spawn};
 use super::sight::{self, Eyes, Sight};
 use super::worker::{Changes, Worker};
-use super::{Heat, Settings};
 use crate::Result;
+use crate::board::profile::Cpu;
+use crate::board::thermal::Level as Heat;
 use crate::source::Source;
 use crate::telemetry::{BoardState, Percentiles, Status, Telemetry};
 use serde::Serialize;
@@ -36,9 +38,9 @@ const CONFIG_FAULT: &str = "configuration";
 
 /// What the loop calls while it runs.
 pub struct Hooks {
-    /// The frame loop lives: called after every frame and at least ten times a second, unless
-    /// the loop can't go on. For the watchdog.
-    pub alive: Box<dyn FnMut() + Send>,
+    /// The frame loop lives: called after every frame (true) and ten times a second while there
+    /// is none, unless the loop can't go on. For the watchdog.
+    pub alive: Box<dyn FnMut(bool) + Send>,
     /// The state, twice a second: for a display, an LED.
     pub observe: Box<dyn FnMut(&Status) + Send>,
     /// The board's state and what it allows, every two seconds.
@@ -51,7 +53,7 @@ impl Default for Hooks {
     /// Nobody listens.
     fn default() -> Self {
         Self {
-            alive: Box::new(|| {}),
+            alive: Box::new(|_| {}),
             observe: Box::new(|_| {}),
             board: Box::new(|| (BoardState::default(), Heat::Cool)),
             reload: Box::new(|| None),
@@ -134,8 +136,8 @@ impl Supervisor {
         let shared = Arc::new(Shared::new(Arc::clone(telemetry)));
         let Loaded { model, eyes } = models::load(&settings, 0)?;
         let source = open()?;
-        let fps = settings.fps.or(source.fps()).unwrap_or(30.0);
-        let outputs = Arc::new(Outputs::new(Arc::clone(telemetry), sink));
+        let fps = settings.fps.or(source.fps()).unwrap_or(settings.fallback_fps);
+        let outputs = Arc::new(Outputs::new(Arc::clone(telemetry), sink, settings.cores.other_cores.clone()));
         for uri in &settings.sinks {
             outputs.add(uri, fps)?;
         }
@@ -151,13 +153,13 @@ impl Supervisor {
         let file_fps = (!live).then_some(fps);
         let sight = Sight::new(eyes, file_fps);
         let (patient, seeing) = if live { (None, Some(sight)) } else { (Some(sight), None) };
-        let governor = Governor::new(fps, 1, if live { settings.smallest_scale } else { 1.0 });
+        let governor = Governor::new(fps, 1, &if live { settings.scales.clone() } else { 1.0..=1.0 });
         let healthy = Arc::new(AtomicBool::new(true));
         let mut worker = Worker::new(Arc::clone(&shared), Arc::clone(&outputs), model, governor, patient, {
             let (healthy, mut alive) = (Arc::clone(&healthy), hooks.alive);
-            Box::new(move || {
+            Box::new(move |frame| {
                 if healthy.load(Ordering::Relaxed) {
-                    alive();
+                    alive(frame);
                 }
             })
         });
@@ -166,16 +168,21 @@ impl Supervisor {
         let next_eyes = Arc::<Mutex<Option<Eyes>>>::default();
         let mut others = Vec::new();
         let (counter, workshop_shared) = (Arc::clone(&worker.counter), Arc::clone(&shared));
-        others.push(spawn("workshop", move || super::workshop::run(&workshop_shared, &counter))?);
+        others.push(spawn("workshop", &settings.cores.restore_cores, move || {
+            super::workshop::run(&workshop_shared, &counter)
+        })?);
         if let Some(sight) = seeing {
             let (shared, next) = (Arc::clone(&shared), Arc::clone(&next_eyes));
-            others.push(spawn("sight", move || sight::run(&shared, sight, &next))?);
+            others.push(spawn("sight", &settings.cores.other_cores, move || {
+                sight::run(&shared, sight, &next)
+            })?);
         }
         let changes = Arc::clone(&worker.changes);
         let worker_pulse = Pulse::new();
         let pulse = Arc::clone(&worker_pulse);
-        let worker = (spawn("worker", move || worker.run(&pulse))?, worker_pulse);
-        let capture = start_capture(&shared, &open, Some(source))?;
+        let worker =
+            (spawn("worker", &settings.cores.restore_cores, move || worker.run(&pulse))?, worker_pulse);
+        let capture = start_capture(&shared, &open, Some(source), &settings.cores)?;
         Ok(Self {
             watch: Watch::new(&settings.model),
             settings,
@@ -258,7 +265,7 @@ impl Supervisor {
 
     fn exchange_capture(&mut self) {
         self.capture.1.dismiss();
-        match start_capture(&self.shared, &self.open, None) {
+        match start_capture(&self.shared, &self.open, None, &self.settings.cores) {
             Ok(capture) => self.capture = capture,
             Err(e) => self.shared.telemetry.fault(STUCK_FAULT, e),
         }
@@ -279,10 +286,10 @@ impl Supervisor {
     fn apply(&mut self, new: Settings) {
         let old = std::mem::replace(&mut self.settings, new.clone());
         self.shared.set_detect_every(new.detect_every);
-        if new.task != old.task {
-            if let Err(e) = self.shared.controls().set_task(new.task.as_deref()) {
-                self.shared.telemetry.fault(CONFIG_FAULT, e);
-            }
+        if new.task != old.task
+            && let Err(e) = self.shared.controls().set_task(new.task.as_deref())
+        {
+            self.shared.telemetry.fault(CONFIG_FAULT, e);
         }
         if let Some(fps) = new.fps.filter(|fps| Some(*fps) != old.fps) {
             self.fps = fps;
@@ -317,7 +324,7 @@ impl Supervisor {
         let (settings, number) = (self.settings.clone(), self.models);
         let (sender, receiver) = mpsc::channel();
         let work = move || drop(sender.send(models::load_tested(&settings, number)));
-        match spawn("load model", work) {
+        match spawn("load model", &self.settings.cores.restore_cores, work) {
             Ok(_) => self.loading = Some(receiver),
             Err(e) => self.shared.telemetry.fault(MODEL_FAULT, e),
         }
@@ -365,10 +372,11 @@ fn start_capture(
     shared: &Arc<Shared>,
     open: &OpenSource,
     first: Option<Box<dyn Source>>,
+    cores: &Cpu,
 ) -> Result<(JoinHandle<()>, Arc<Pulse>)> {
     let pulse = Pulse::new();
     let (shared, open, own) = (Arc::clone(shared), Arc::clone(open), Arc::clone(&pulse));
-    Ok((spawn("capture", move || capture::run(&shared, &open, first, &own))?, pulse))
+    Ok((spawn("capture", &cores.other_cores, move || capture::run(&shared, &open, first, &own))?, pulse))
 }
 
 impl Summary {

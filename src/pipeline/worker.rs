@@ -3,13 +3,14 @@
 //! Nothing here waits for anything but the next frame: what a frame needs and isn't ready is
 //! asked for, and the frame goes on without.
 
-use super::governor::{Governor, Heat, Level};
+use super::governor::{Governor, Level};
 use super::mailbox::Taken;
 use super::outputs::Outputs;
 use super::shared::{Guided, PATIENCE, Pulse, Shared, lock};
 use super::sight::Sight;
 use super::workshop::{Counter, Model, Order, Shelf, prepare};
 use crate::Result;
+use crate::board::thermal::Level as Heat;
 use crate::bundle::Task;
 use crate::frame::{Frame, Planes, Shrinker, fill_frame, to_planes};
 use crate::restore::GuidedUpsampler;
@@ -34,8 +35,8 @@ pub(super) struct Changes {
     pub(super) heat: Option<Heat>,
 }
 
-/// Called after every frame, and while there is none, for as long as the loop lives.
-pub(super) type OnTurn = Box<dyn FnMut() + Send>;
+/// Called after every frame (true), and while there is none, for as long as the loop lives.
+pub(super) type OnTurn = Box<dyn FnMut(bool) + Send>;
 
 /// The state of the thread.
 pub(super) struct Worker {
@@ -108,16 +109,19 @@ impl Worker {
         let mut turns = 0;
         loop {
             pulse.beat();
-            (self.on_turn)();
             match self.shared.frames.take(PATIENCE) {
                 Taken::Item(frame) => {
                     self.turn(frame);
+                    (self.on_turn)(true);
                     turns += 1;
                     if self.limit.is_some_and(|limit| turns >= limit) {
                         break;
                     }
                 }
-                Taken::Nothing if !self.shared.controls().stopped() => self.take_changes(),
+                Taken::Nothing if !self.shared.controls().stopped() => {
+                    (self.on_turn)(false);
+                    self.take_changes();
+                }
                 Taken::Nothing | Taken::Closed => break,
             }
         }
@@ -227,7 +231,7 @@ impl Worker {
         let (width, height) = order.size;
         let used = prepared.order.level;
         let kit = &mut self.kit;
-        let carry = kit.carried == Some(order.size) && kit.cycle.1 % used.every != 0;
+        let carry = kit.carried == Some(order.size) && !kit.cycle.1.is_multiple_of(used.every);
         let whole = prepared.internal == order.size;
         let restored = if carry {
             None

@@ -3,14 +3,13 @@
 //!
 //! `v4l2:///dev/video10?format=yuyv&io=mmap`: `format` is `yuyv` (BT.601, limited range) or
 //! `rgb3`, the first of them that the device takes where none is given; `io` is `write` or
-//! `mmap`, by default the first that the device has. A frame of another size sets the device
-//! up anew.
+//! `mmap`, by default the first that works. A frame of another size sets the device up anew.
 
 use super::{Output, Sink};
-use crate::Result;
 use crate::frame::{Colour, Frame, Layout, Packer, PixelFormat};
 use crate::uri::Uri;
 use crate::v4l2::{self, Device, Direction, Format, Queue};
+use crate::{Error, Result};
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -74,19 +73,39 @@ impl VideoOutput {
     }
 }
 
-impl Sink for VideoOutput {
-    fn put(&mut self, output: &Output) -> Result<()> {
-        let frame = &output.restored;
-        let size = (frame.width, frame.height);
-        let stream = match &mut self.stream {
-            Some(stream) if stream.size == size => stream,
+impl VideoOutput {
+    fn stream(&mut self, size: (u32, u32)) -> Result<&mut Stream> {
+        match &mut self.stream {
+            Some(stream) if stream.size == size => {}
             stale => {
                 // Closed first: a device has one format at a time.
                 *stale = None;
-                stale.insert(Stream::open(&self.options, size)?)
+                *stale = Some(Stream::open(&self.options, size)?);
             }
-        };
-        stream.put(frame)
+        }
+        self.stream.as_mut().ok_or_else(|| Error::Input("no stream".into()))
+    }
+}
+
+impl Sink for VideoOutput {
+    fn put(&mut self, output: &Output) -> Result<()> {
+        let frame = &output.restored;
+        let stream = self.stream((frame.width, frame.height))?;
+        let outcome = stream.put(frame);
+        let by_write = stream.buffers.is_none() && stream.device.streams();
+        match outcome {
+            // What drivers with buffers of the kernel's own answer to write(), whose frames
+            // come without a length there (Linux 6.1).
+            Err(Error::Io { source, .. })
+                if source.kind() == io::ErrorKind::InvalidInput && by_write && self.options.io.is_none() =>
+            {
+                log::info!("{}: takes no write(); going over to mmap", self.options.path.display());
+                self.options.io = Some(Io::Mmap);
+                self.stream = None;
+                self.stream((frame.width, frame.height))?.put(frame)
+            }
+            outcome => outcome,
+        }
     }
 }
 

@@ -64,6 +64,18 @@ pub enum State {
     Fault,
 }
 
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "starting",
+            Self::Clear => "clear",
+            Self::Bypass => "bypass",
+            Self::Restoring => "restoring",
+            Self::Fault => "fault",
+        })
+    }
+}
+
 /// Frames that were dropped because newer ones came.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Dropped {

@@ -130,9 +130,8 @@ fn read_setting(controls: &[ControlInfo], name: &str, value: &str) -> Result<(u3
     let Some(control) = settable.clone().find(|control| control.name == name) else {
         let names: Vec<_> = settable.map(|control| control.name.as_str()).collect();
         let known = if names.is_empty() { "none".into() } else { names.join(", ") };
-        return Err(format!(
-            "key {name:?} is none of size, fps, format, nor a control of this device: {known}"
-        ));
+        let keys = "a key (size, fps, format)";
+        return Err(format!("{name:?} is neither {keys} nor a control of this device ({known})"));
     };
     let text = value.to_ascii_lowercase();
     let number = match (control.kind, text.as_str()) {
@@ -237,7 +236,7 @@ mod tests {
     fn mistakes_say_what_there_is() {
         for (name, value, said) in [
             ("brightnes", "1", "brightness, auto_exposure, white_balance_automatic, link_frequency"),
-            ("temperature", "1", "none of size, fps, format"),
+            ("temperature", "1", "neither a key (size, fps, format)"),
             ("brightness", "65", "a number from -64 to 64"),
             ("brightness", "high", "a number from -64 to 64"),
             ("brightness", "99999999999999999999", "a number from -64 to 64"),
@@ -248,6 +247,6 @@ mod tests {
             let message = read_setting(&camera(), name, value).unwrap_err();
             assert!(message.contains(said) && message.lines().count() == 1, "{message}");
         }
-        assert!(read_setting(&[], "gain", "1").unwrap_err().ends_with("none"));
+        assert!(read_setting(&[], "gain", "1").unwrap_err().ends_with("(none)"));
     }
 }

@@ -49,6 +49,26 @@ pub fn bundles() -> Vec<Vec<u8>> {
     vec![std::fs::read(packed).unwrap(), std::fs::read(folder.path().join("seed/manifest.toml")).unwrap()]
 }
 
+/// JPEG files of the size that the frames' body looks for: whole, and as webcams send them,
+/// without Huffman tables. They are long enough for a frame of any other format.
+pub fn frames() -> Vec<Vec<u8>> {
+    let picture = RgbImage::from_fn(24, 16, |x, y| Rgb([10 * x as u8, 15 * y as u8, (x * y) as u8]));
+    let mut whole = Cursor::new(Vec::new());
+    picture.write_to(&mut whole, ImageFormat::Jpeg).unwrap();
+    let whole = [whole.into_inner(), vec![0; 600]].concat();
+    let mut bare = whole[..2].to_vec();
+    let mut at = 2;
+    while whole[at + 1] != 0xDA {
+        let end = at + 2 + usize::from(u16::from_be_bytes([whole[at + 2], whole[at + 3]]));
+        if whole[at + 1] != 0xC4 {
+            bare.extend_from_slice(&whole[at..end]);
+        }
+        at = end;
+    }
+    bare.extend_from_slice(&whole[at..]);
+    vec![whole, bare]
+}
+
 /// A picture in every format that is read.
 pub fn pictures() -> Vec<Vec<u8>> {
     let colour = |x: u32, y: u32| Rgb([10 * x as u8, 15 * y as u8, (x * y) as u8]);

@@ -80,7 +80,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> vlunet::Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args),
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(args),
         Command::Restore(args) => restore::run(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Doctor(args) => doctor::run(&args),

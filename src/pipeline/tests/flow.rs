@@ -110,7 +110,7 @@ fn what_others_are_told_comes_in_time() {
     let (turns, looks) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(Vec::new())));
     let (alive, observe) = (Arc::clone(&turns), Arc::clone(&looks));
     let hooks = Hooks {
-        alive: Box::new(move || *alive.lock().unwrap() += 1),
+        alive: Box::new(move |_| *alive.lock().unwrap() += 1),
         observe: Box::new(move |status| observe.lock().unwrap().push(status.frames_out)),
         ..Hooks::default()
     };

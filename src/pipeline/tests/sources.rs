@@ -79,7 +79,7 @@ fn a_capture_thread_that_no_signal_ends_is_left_and_replaced() {
 fn when_it_hangs_again_and_again_the_watchdog_is_left_to_bite() {
     let turns = Arc::new(Mutex::new(0));
     let alive = Arc::clone(&turns);
-    let hooks = Hooks { alive: Box::new(move || *alive.lock().unwrap() += 1), ..Hooks::default() };
+    let hooks = Hooks { alive: Box::new(move |_| *alive.lock().unwrap() += 1), ..Hooks::default() };
     let hangs = camera(|_, frame| if frame < 2 { Act::Deliver } else { Act::Hang });
     let running = Running::with(settings(&["keep:"]), hangs, hooks, |_| None);
     running.until("giving up", 40, |status| {

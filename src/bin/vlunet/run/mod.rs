@@ -1,0 +1,188 @@
+//! `vlunet run`: the live loop, until a signal ends it.
+
+mod display;
+mod hooks;
+mod signals;
+
+use crate::args::{BackendArg, DtypeArg, ModelArgs, strength};
+use crate::output;
+use humantime::Duration as Span;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use vlunet::board::Board;
+use vlunet::bundle::{Bundle, DEFAULT_BUNDLE};
+use vlunet::config::Config;
+use vlunet::pipeline::{self, Settings, Summary};
+use vlunet::telemetry::Telemetry;
+use vlunet::{Result, restore};
+
+/// Where frames go when nobody says it.
+const DEFAULT_SINK: &str = "http://127.0.0.1:8080";
+
+/// Restores a camera's pictures live.
+///
+/// Frames come from the source, are looked at for their degradation, restored, and go to the
+/// sinks, in real time: what can't be done in time is done at a smaller size. A clear picture
+/// passes untouched. Ctrl-C ends it, SIGHUP has the configuration read again.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Where frames come from: v4l2:///dev/video0?size=640x360&fps=30, file:clip.mp4, dir:frames/,
+    /// synthetic:road?weather=rain, - for Y4M on standard input; the board's camera where not
+    /// given.
+    #[arg(short, long, value_name = "URI")]
+    source: Option<String>,
+
+    /// Where frames go, once for each: http://127.0.0.1:8080 (which it is where none is given),
+    /// v4l2:///dev/video10, file:out.mp4, dir:out/, null:, - for Y4M on standard output.
+    #[arg(short = 'o', long = "sink", value_name = "URI")]
+    sinks: Vec<String>,
+
+    /// Frames per second to hold; the source's own where not given.
+    #[arg(long, value_parser = frame_rate)]
+    fps: Option<f64>,
+
+    /// Time between two looks for the degradation; 500ms where not given.
+    #[arg(long, value_name = "TIME")]
+    detect_every: Option<Span>,
+
+    /// What to undo (denoise, derain, dehaze, deblur, low-light, or one of the model's own
+    /// prompts); detected where not given.
+    #[arg(short, long)]
+    task: Option<String>,
+
+    /// Blend of the restored picture (1) and the input (0).
+    #[arg(long, value_parser = strength, default_value = "1")]
+    strength: f32,
+
+    /// The smallest internal resolution, as a share of each side, that may be used to hold the
+    /// frame rate; 0.25 where not given.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    min_scale: Option<f64>,
+
+    /// The largest such share; 1 where not given.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    max_scale: Option<f64>,
+
+    /// A configuration file, whose keys are these flags; a flag that is given comes first.
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+
+    /// The board's profile: a name, or a file of your own that ends in .toml; detected where not
+    /// given.
+    #[arg(long, value_name = "NAME|PATH")]
+    board: Option<String>,
+
+    /// Ends after so many frames.
+    #[arg(long, value_name = "N")]
+    frames: Option<u64>,
+
+    /// Ends after that time.
+    #[arg(long, value_name = "TIME")]
+    duration: Option<Span>,
+
+    /// Prints a summary as JSON at the end.
+    #[arg(long)]
+    json: bool,
+
+    /// The model: a bundle's folder or .vlu file, or the name of the embedded one.
+    #[arg(short, long, value_name = "PATH|NAME")]
+    model: Option<String>,
+
+    /// Number format of the model; the bundle's best where not given.
+    #[arg(long, value_enum)]
+    dtype: Option<DtypeArg>,
+
+    /// What the model runs on.
+    #[arg(long, value_enum, default_value_t = BackendArg::Auto)]
+    backend: BackendArg,
+
+    /// Threads of the model; the board's profile says how many where not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    threads: Option<u16>,
+}
+
+impl Args {
+    fn config(&self) -> Result<Config> {
+        self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)
+    }
+
+    fn board(&self, config: &Config) -> Result<Board> {
+        let root = Path::new("/");
+        match self.board.as_ref().or(config.board.as_ref()) {
+            Some(name) => Board::named(name, root),
+            None => Board::detect(root),
+        }
+    }
+
+    /// What the flags say, else the file, else the board.
+    fn settings(&self, config: Config, board: &Board) -> Result<Settings> {
+        let model = self.model.clone().or(config.model).unwrap_or_else(|| DEFAULT_BUNDLE.into());
+        let threads = self.threads.or(config.threads);
+        let threads = threads.or_else(|| board.profile.cpu.threads.and_then(|n| n.try_into().ok()));
+        let model = ModelArgs { model, dtype: self.dtype, backend: self.backend, threads };
+        let dtype = match model.dtype().or(config.dtype) {
+            None => board.dtype_of(&Bundle::find(&model.model)?),
+            given => given,
+        };
+        let sinks = match (self.sinks.is_empty(), config.sinks.is_empty()) {
+            (false, _) => self.sinks.clone(),
+            (true, false) => config.sinks,
+            (true, true) => vec![DEFAULT_SINK.into()],
+        };
+        let source = self.source.clone().or(config.source);
+        let source = source.unwrap_or_else(|| board.profile.camera.clone());
+        let every = self.detect_every.map(|span| *span).or(config.detect_every);
+        let least = self.min_scale.or(config.min_scale).unwrap_or(0.25);
+        let most = self.max_scale.or(config.max_scale).unwrap_or(1.0);
+        Ok(Settings {
+            fps: self.fps.or(config.fps),
+            fallback_fps: board.profile.fps,
+            detect_every: every.unwrap_or(Duration::from_millis(500)),
+            task: self.task.clone().or(config.task),
+            restore: restore::Options { dtype, strength: self.strength, ..model.restore_options()? },
+            scales: least.min(most)..=most,
+            cores: board.profile.cpu.clone(),
+            frames: self.frames,
+            duration: self.duration.map(|span| *span),
+            model: model.model,
+            ..Settings::new(source, sinks)
+        })
+    }
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let config = args.config()?;
+    let board = args.board(&config)?;
+    let settings = args.settings(config, &board)?;
+    log::info!("{}: {} to {}", board.profile.title, settings.source, settings.sinks.join(", "));
+    let telemetry = Arc::<Telemetry>::default();
+    signals::heed(&telemetry)?;
+    let json = args.json;
+    let summary = hooks::run(args, settings, &board, &telemetry)?;
+    if json {
+        return output::json(&summary);
+    }
+    let Summary { frames_in, frames_out, dropped, fps_out, age_ms, bypassed, .. } = &summary;
+    log::info!(
+        "{frames_out} of {frames_in} frames handed out ({fps_out:.1}/s, {bypassed} untouched), {dropped} \
+         dropped, age {:.0} ms (p99 {:.0})",
+        age_ms.p50,
+        age_ms.p99
+    );
+    Ok(())
+}
+
+fn frame_rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (1.0..=240.0).contains(&rate) => Ok(rate),
+        _ => Err("a frame rate is a number of 1 to 240".into()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("a share is a number above 0 and at most 1".into()),
+    }
+}
