@@ -43,6 +43,8 @@ fn share_of_period(heat: Heat) -> f64 {
 const PATIENCE_DOWN: u32 = 3;
 /// Time well below the budget until it goes up.
 const PATIENCE_UP: Duration = Duration::from_secs(2);
+/// The same for the first time.
+const SETTLING: Duration = Duration::from_millis(300);
 /// At most so long after ups that did not hold.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 /// A better level is tried when it would cost less than this part of the budget.
@@ -64,9 +66,10 @@ pub struct Governor {
 }
 
 impl Governor {
-    /// A governor that holds `fps` with `tiers` models (the best first), and starts at the best
-    /// level.
+    /// A governor that holds `fps` with `tiers` models (the best first).
     ///
+    /// It starts with the smallest picture, whose cost says at once which level will hold: to
+    /// begin with the largest would show nothing for a second on a small board.
     /// Internal resolutions outside `scales` (shares of each side) aren't used.
     pub fn new(fps: f64, tiers: usize, scales: &RangeInclusive<f64>) -> Self {
         let rungs = |tier| {
@@ -79,13 +82,13 @@ impl Governor {
         }
         Self {
             costs: vec![None; ladder.len()],
+            at: start(&ladder),
             ladder,
-            at: 0,
             period: period(fps),
             heat: Heat::Cool,
             over: 0,
             room_since: None,
-            patience: PATIENCE_UP,
+            patience: SETTLING,
             last_up: None,
         }
     }
@@ -113,8 +116,8 @@ impl Governor {
     /// Forgets what levels cost: another size of frames, another model.
     pub fn reset(&mut self) {
         self.costs.fill(None);
-        self.at = 0;
-        (self.over, self.room_since, self.last_up, self.patience) = (0, None, None, PATIENCE_UP);
+        self.at = start(&self.ladder);
+        (self.over, self.room_since, self.last_up, self.patience) = (0, None, None, SETTLING);
     }
 
     /// Why the level isn't the best; empty where it is.
@@ -175,19 +178,43 @@ impl Governor {
             self.at = better;
             self.room_since = None;
             self.last_up = Some(now);
+            self.patience = self.patience.max(PATIENCE_UP);
         } else if self.last_up.is_some_and(|up| now.duration_since(up) > 4 * self.patience) {
             self.patience = PATIENCE_UP;
         }
     }
 
-    /// What a level should cost: as the present one, by its share of the pixels, or as it was
-    /// measured where that is dearer. None for another model that was never tried.
+    /// What a level should cost, by what the present one costs now. None for another model that
+    /// was never tried.
+    ///
+    /// A part of the cost is fixed, the rest grows with the pixels: the line through the present
+    /// level and the one of another size that was measured, or, without such a one, by
+    /// [`Level::share`].
     fn expected(&self, index: usize) -> Option<f64> {
         let (level, present) = (self.ladder[index], self.level());
-        let measured = self.costs[index];
-        let scaled = || Some(self.costs[self.at]? * level.share() / present.share());
-        if level.tier == present.tier { scaled() } else { measured }
+        if level.tier != present.tier {
+            return self.costs[index];
+        }
+        let cost = self.costs[self.at]?;
+        let area = |level: &Level| level.scale * level.scale;
+        let other = self.ladder.iter().zip(&self.costs).filter_map(|(other, cost)| Some((other, (*cost)?)));
+        let other = other
+            .filter(|(other, _)| other.tier == present.tier && other.every == 1 && other.scale != present.scale)
+            .max_by(|a, b| (area(a.0) - area(&present)).abs().total_cmp(&(area(b.0) - area(&present)).abs()));
+        match other {
+            Some((other, other_cost)) if present.every == 1 => {
+                let slope = ((cost - other_cost) / (area(&present) - area(other))).max(0.0);
+                let whole = (cost + slope * (area(&level) - area(&present))).max(0.0);
+                Some(whole / f64::from(level.every))
+            }
+            _ => Some(cost * level.share() / present.share()),
+        }
     }
+}
+
+/// The smallest picture of the best model, every frame.
+fn start(ladder: &[Level]) -> usize {
+    ladder.iter().rposition(|level| level.tier == 0 && level.every == 1).unwrap_or(0)
 }
 
 fn period(fps: f64) -> f64 {
@@ -214,16 +241,17 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_machine_stays_at_the_best() {
+    fn a_fast_machine_goes_to_the_best_at_once() {
         let mut governor = Governor::new(30.0, 1, &(0.25..=1.0));
-        assert_eq!(simulate(&mut governor, 60.0, |_| 0.02), (Level::BEST, 0));
+        let (level, changes) = simulate(&mut governor, 60.0, |_| 0.02);
+        assert!(level == Level::BEST && changes <= 2, "{level:?} after {changes} changes");
         assert!(governor.reason().is_empty());
     }
 
     #[test]
     fn a_slow_one_comes_to_the_level_that_holds_and_stays_there() {
         let mut governor = Governor::new(10.0, 1, &(0.25..=1.0));
-        let (level, changes) = simulate(&mut governor, 120.0, |_| 0.3);
+        let (level, changes) = simulate(&mut governor, 120.0, |_| 0.25);
         assert_eq!(level, Level { tier: 0, scale: 0.5, every: 1 });
         assert!(changes <= 3, "{changes} changes");
         assert!(governor.reason().contains("10.0 frames"));
@@ -265,8 +293,8 @@ mod tests {
         assert_eq!(scales, [1.0, 0.75, 0.5, 1.0, 0.75, 0.5]);
         assert_eq!(simulate(&mut governor, 10.0, |_| 0.12).0.tier, 1);
         governor.reset();
-        assert_eq!(governor.level(), Level::BEST);
-        assert_eq!(Governor::new(30.0, 1, &(0.1..=0.6)).level().scale, 0.5);
+        assert_eq!(governor.level(), Level { scale: 0.5, ..Level::BEST });
+        assert_eq!(Governor::new(30.0, 1, &(0.1..=0.6)).ladder[0].scale, 0.5);
         assert_eq!(Governor::new(30.0, 1, &(0.6..=0.7)).level().scale, 0.7);
     }
 }
