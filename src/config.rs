@@ -31,6 +31,8 @@ pub struct Config {
     pub task: Option<String>,
     /// The board's profile, by name or file; detected where not given.
     pub board: Option<String>,
+    /// Whether the board's pins are taken; off where not given, for they may be wired otherwise.
+    pub gpio: Option<bool>,
     /// The model: a bundle's folder or `.vlu` file, or the name of the embedded one.
     pub model: Option<String>,
     /// Number format of the model.
@@ -120,11 +122,11 @@ mod tests {
         let whole = Config::parse(&lines.collect::<Vec<_>>().join("\n"), "vlunet.toml").unwrap();
         assert_eq!(whole.detect_every, Some(Duration::from_millis(500)));
         assert_eq!(whole.dtype, Some(Dtype::F32));
-        let Config { source, sinks: _, fps, detect_every, task, board, model, dtype, threads, .. } = &whole;
+        let Config { source, fps, detect_every, task, board, model, dtype, threads, .. } = &whole;
         let given = [source.is_some(), fps.is_some(), detect_every.is_some(), task.is_some()];
         let given_too = [board.is_some(), model.is_some(), dtype.is_some(), threads.is_some()];
         assert_eq!((given, given_too), ([true; 4], [true; 4]));
-        assert!(whole.min_scale.is_some() && whole.max_scale.is_some());
+        assert!(whole.min_scale.is_some() && whole.max_scale.is_some() && whole.gpio.is_some());
     }
 
     #[test]

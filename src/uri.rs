@@ -140,6 +140,13 @@ impl Uri {
     }
 }
 
+/// A URI as it may be shown and logged: `***` in place of a token.
+pub fn without_secrets(text: &str) -> String {
+    let Ok(mut uri) = Uri::parse(text) else { return text.into() };
+    uri.take_secret("token");
+    uri.text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +178,8 @@ mod tests {
         assert_eq!(uri.text(), "http://0.0.0.0:80?quality=9&token=***");
         assert_eq!(uri.fault("no").to_string(), "http://0.0.0.0:80?quality=9&token=***: no");
         assert_eq!((uri.take_secret("token"), uri.left().len()), (None, 1));
+        assert_eq!(without_secrets("http://[::]:80?token=tell-nobody"), "http://[::]:80?token=***");
+        assert_eq!(without_secrets("dir:out?keep=1GB"), "dir:out?keep=1GB");
     }
 
     #[test]

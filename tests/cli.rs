@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::process::Stdio;
 
 /// Commands, their own flags, and whether they run a model.
-const COMMANDS: [(&[&str], &[&str], bool); 11] = [
+const COMMANDS: [(&[&str], &[&str], bool); 13] = [
     (&["demo"], &["--output", "--frames", "--size", "--seed", "--json"], true),
     (
         &["restore"],
@@ -44,6 +44,27 @@ const COMMANDS: [(&[&str], &[&str], bool); 11] = [
         ],
         true,
     ),
+    (
+        &["run"],
+        &[
+            "--source",
+            "--sink",
+            "--fps",
+            "--detect-every",
+            "--task",
+            "--strength",
+            "--min-scale",
+            "--max-scale",
+            "--config",
+            "--board",
+            "--gpio",
+            "--frames",
+            "--duration",
+            "--json",
+        ],
+        true,
+    ),
+    (&["bench"], &["--live", "--size", "--fps", "--duration", "--json"], true),
     (&["doctor"], &["--config", "--board", "--model", "--size", "--json"], false),
     (&["info"], &["--size", "--json"], false),
     (&["import"], &["--output", "--name", "--version-of-weights", "--license", "--training-data"], false),

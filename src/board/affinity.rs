@@ -58,7 +58,8 @@ pub fn name(name: &str) {
 #[cfg(not(target_os = "linux"))]
 pub fn name(_: &str) {}
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use rustix::thread::sched_getaffinity;

@@ -37,10 +37,12 @@ fn judge(folder: &Path, free: u64, read_only: bool) -> Check {
     }
     let found = format!("{} free at {folder}", ByteSize(free));
     let advice = "free some room; journalctl --vacuum-size=50M is a start";
-    match free {
-        ..LEAST => Check::fail(NAME, found, advice),
-        ..ENOUGH => Check::warn(NAME, found, advice),
-        _ => Check::ok(NAME, found),
+    if free < LEAST {
+        Check::fail(NAME, found, advice)
+    } else if free < ENOUGH {
+        Check::warn(NAME, found, advice)
+    } else {
+        Check::ok(NAME, found)
     }
 }
 

@@ -1,14 +1,23 @@
 //! The pins that the board's profile names.
 
 use super::access::Permission;
-use super::{Check, Options};
+use super::{Check, Options, Verdict};
 use crate::board::profile::Pins;
 use crate::board::{Board, sysfs};
+use crate::config::Config;
 use std::path::PathBuf;
 
 const NAME: &str = "gpio";
 
-pub(super) fn check(options: &Options, board: &Board) -> Check {
+pub(super) fn check(options: &Options, config: &Config, board: &Board) -> Check {
+    let check = examined(options, board);
+    if check.verdict != Verdict::Warn || config.gpio == Some(true) {
+        return check;
+    }
+    Check::skip(NAME, format!("{}; the configuration uses no pins", check.found))
+}
+
+fn examined(options: &Options, board: &Board) -> Check {
     let Some(pins) = &board.profile.gpio else {
         return Check::skip(NAME, format!("profile {} has no pins", board.profile.name));
     };
@@ -21,7 +30,7 @@ pub(super) fn check(options: &Options, board: &Board) -> Check {
         return Check::warn(
             NAME,
             "there is no /dev/gpiochip*",
-            "nothing, where no button or LED is wired; else give the profile that fits with --board",
+            "give the profile that fits with --board, or leave gpio out of the configuration",
         );
     }
     let denied = chips.iter().find_map(|path| match options.permission(path) {
@@ -56,18 +65,22 @@ fn labels(pins: &Pins) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::super::tests::machine;
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
     fn checked(board: &str, nodes: &[(&str, u32)]) -> Check {
+        with_config("gpio = true", board, nodes)
+    }
+
+    fn with_config(config: &str, board: &str, nodes: &[(&str, u32)]) -> Check {
         let files: Vec<(&str, &str)> = nodes.iter().map(|(node, _)| (*node, "")).collect();
         let (_root, options) = machine(&files);
         for (node, mode) in nodes {
             std::fs::set_permissions(options.at(node), PermissionsExt::from_mode(*mode)).unwrap();
         }
-        check(&options, &Board::named(board, &options.root).unwrap())
+        let config = Config::parse(config, "a.toml").unwrap();
+        check(&options, &config, &Board::named(board, &options.root).unwrap())
     }
 
     #[test]
@@ -78,6 +91,9 @@ mod tests {
         assert_eq!(fine, Check::ok(NAME, "/dev/gpiochip0, /dev/gpiochip1"));
         let denied = checked("jetson-orin-nano", &[("dev/gpiochip0", 0o600)]);
         assert!(denied.verdict == Verdict::Warn && denied.found.contains("denied"), "{denied:?}");
+        // Pins that nobody asked for are no trouble.
+        let unused = with_config("", "jetson-orin-nano", &[("dev/gpiochip0", 0o600)]);
+        assert!(unused.verdict == Verdict::Skip && unused.found.contains("uses no pins"), "{unused:?}");
     }
 
     #[cfg(feature = "rppal")]

@@ -22,10 +22,12 @@ pub(super) fn check(options: &Options) -> Check {
     };
     let found = format!("{} of {} free", ByteSize(free), ByteSize(total));
     let advice = "end other programs, or use a smaller model or camera size";
-    match free {
-        ..LEAST => Check::fail(NAME, found, advice),
-        ..ENOUGH => Check::warn(NAME, found, advice),
-        _ => Check::ok(NAME, found),
+    if free < LEAST {
+        Check::fail(NAME, found, advice)
+    } else if free < ENOUGH {
+        Check::warn(NAME, found, advice)
+    } else {
+        Check::ok(NAME, found)
     }
 }
 

@@ -20,6 +20,7 @@ pub use access::Who;
 
 use crate::Result;
 use crate::board::Board;
+use crate::source::v4l2::{DeviceInfo, devices};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -116,6 +117,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// The checks, in the order of a frame's way.
     pub checks: Vec<Check>,
+    /// The video devices, with all their formats and controls.
+    pub cameras: Vec<DeviceInfo>,
 }
 
 impl Options {
@@ -142,8 +145,9 @@ pub fn examine(options: &Options) -> Result<Report> {
         None => Board::detect(&options.root)?,
     };
     let mut checks = vec![board_check(&board), settings];
-    checks.extend(camera::check(options, &config, &board));
-    checks.push(gpio::check(options, &board));
+    let cameras = if options.is_live() { devices() } else { Vec::new() };
+    checks.extend(camera::check(options, &config, &board, &cameras));
+    checks.push(gpio::check(options, &config, &board));
     checks.extend(model::check(options, &config, &board));
     checks.push(cpu::check(options));
     checks.push(memory::check(options));
@@ -153,7 +157,7 @@ pub fn examine(options: &Options) -> Result<Report> {
     checks.push(programs::check(options));
     checks.push(service::check(options));
     let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Ok);
-    Ok(Report { verdict, checks })
+    Ok(Report { verdict, checks, cameras })
 }
 
 fn board_check(board: &Board) -> Check {

@@ -36,4 +36,5 @@ mod workshop;
 
 pub use governor::{Governor, Level};
 pub use settings::Settings;
-pub use supervisor::{Hooks, Summary, run};
+pub use shared::{Doors, OpenSink, OpenSource};
+pub use supervisor::{Hooks, Summary, run, run_through};

@@ -5,6 +5,7 @@ use super::shared::{OpenSink, PATIENCE, Pulse, join_until, lock, spawn};
 use crate::Result;
 use crate::sink::{Output, Sink};
 use crate::telemetry::Telemetry;
+use crate::uri::without_secrets;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ type Slot = Arc<Mailbox<(Output, Instant)>>;
 
 struct Outlet {
     uri: String,
+    /// The URI as it is told.
+    name: String,
     mailbox: Slot,
     pulse: Arc<Pulse>,
     thread: JoinHandle<()>,
@@ -51,6 +54,7 @@ impl Outputs {
         let mut outlets = lock(&self.outlets);
         let mut feeder = Feeder {
             uri: uri.into(),
+            name: without_secrets(uri),
             telemetry: Arc::clone(&self.telemetry),
             mailbox: Arc::clone(&mailbox),
             pulse: Arc::clone(&pulse),
@@ -60,7 +64,7 @@ impl Outputs {
             fps,
         };
         let thread = spawn("sink", &self.cores, move || feeder.run(first))?;
-        outlets.push(Outlet { uri: uri.into(), mailbox, pulse, thread });
+        outlets.push(Outlet { uri: uri.into(), name: without_secrets(uri), mailbox, pulse, thread });
         self.list(&outlets);
         Ok(())
     }
@@ -99,14 +103,14 @@ impl Outputs {
     pub(super) fn observe(&self) {
         for outlet in lock(&self.outlets).iter() {
             let dropped = outlet.mailbox.dropped();
-            self.telemetry.update(|status| match status.dropped.sinks.get_mut(&outlet.uri) {
+            self.telemetry.update(|status| match status.dropped.sinks.get_mut(&outlet.name) {
                 Some(count) => *count = dropped,
-                None => drop(status.dropped.sinks.insert(outlet.uri.clone(), dropped)),
+                None => drop(status.dropped.sinks.insert(outlet.name.clone(), dropped)),
             });
             let silence = outlet.pulse.silence();
             if silence > STALL {
                 let waited = silence.as_secs();
-                self.telemetry.fault(&outlet.uri, format!("takes no frame since {waited} s"));
+                self.telemetry.fault(&outlet.name, format!("takes no frame since {waited} s"));
             }
         }
     }
@@ -122,21 +126,22 @@ impl Outputs {
         let outlets = std::mem::take(&mut *lock(&self.outlets));
         for outlet in outlets {
             if !join_until(outlet.thread, deadline) {
-                self.telemetry.fault(&outlet.uri, "does not end: it is left to itself");
+                self.telemetry.fault(&outlet.name, "does not end: it is left to itself");
             }
         }
     }
 
     fn list(&self, outlets: &[Outlet]) {
         *lock(&self.mailboxes) = outlets.iter().map(|outlet| Arc::clone(&outlet.mailbox)).collect();
-        let uris = outlets.iter().map(|outlet| outlet.uri.clone()).collect();
-        self.telemetry.update(|status| status.sinks = uris);
+        let names = outlets.iter().map(|outlet| outlet.name.clone()).collect();
+        self.telemetry.update(|status| status.sinks = names);
     }
 }
 
 /// What runs on a sink's thread.
 struct Feeder {
     uri: String,
+    name: String,
     telemetry: Arc<Telemetry>,
     mailbox: Slot,
     pulse: Arc<Pulse>,
@@ -159,7 +164,7 @@ impl Feeder {
             if sink.is_none() && Instant::now() >= retry_at {
                 match (self.open)(&self.uri, self.fps, &self.telemetry) {
                     Ok(opened) => sink = Some(opened),
-                    Err(e) => self.telemetry.fault(&self.uri, e),
+                    Err(e) => self.telemetry.fault(&self.name, e),
                 }
                 retry_at = Instant::now() + RETRY;
             }
@@ -174,15 +179,15 @@ impl Feeder {
                 });
             }
             match outcome {
-                Ok(()) => self.telemetry.mended(&self.uri),
+                Ok(()) => self.telemetry.mended(&self.name),
                 Err(e) => {
-                    self.telemetry.fault(&self.uri, e);
+                    self.telemetry.fault(&self.name, e);
                     (sink, retry_at) = (None, Instant::now() + RETRY);
                 }
             }
         }
         if let Some(Err(e)) = sink.map(|mut sink| sink.finish()) {
-            self.telemetry.fault(&self.uri, e);
+            self.telemetry.fault(&self.name, e);
         }
     }
 }

@@ -58,7 +58,8 @@ impl Settings {
         }
     }
 
-    pub(super) fn doors(&self) -> Doors {
+    /// Doors that open its source, and any sink, by their URIs.
+    pub fn doors(&self) -> Doors {
         let uri = self.source.clone();
         Doors { source: Arc::new(move || source::open(&uri)), sink: Arc::new(sink::open) }
     }

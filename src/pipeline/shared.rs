@@ -18,16 +18,18 @@ use std::time::{Duration, Instant};
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Opens the source, as often as it is lost.
-pub(super) type OpenSource = Arc<dyn Fn() -> Result<Box<dyn Source>> + Send + Sync>;
+pub type OpenSource = Arc<dyn Fn() -> Result<Box<dyn Source>> + Send + Sync>;
 
 /// Opens the sink of a URI, for a frame rate.
-pub(super) type OpenSink = Arc<dyn Fn(&str, f64, &Arc<Telemetry>) -> Result<Box<dyn Sink>> + Send + Sync>;
+pub type OpenSink = Arc<dyn Fn(&str, f64, &Arc<Telemetry>) -> Result<Box<dyn Sink>> + Send + Sync>;
 
 /// Where frames come in and go out.
 #[derive(Clone)]
-pub(super) struct Doors {
-    pub(super) source: OpenSource,
-    pub(super) sink: OpenSink,
+pub struct Doors {
+    /// Opens the source.
+    pub source: OpenSource,
+    /// Opens a sink.
+    pub sink: OpenSink,
 }
 
 /// The state that more than one thread sees.

@@ -92,7 +92,10 @@ pub fn run(settings: Settings, telemetry: &Arc<Telemetry>, hooks: Hooks) -> Resu
 }
 
 /// [`run`] with a source and sinks that are opened otherwise.
-pub(super) fn run_through(
+///
+/// # Errors
+/// As [`run`].
+pub fn run_through(
     settings: Settings,
     doors: Doors,
     telemetry: &Arc<Telemetry>,

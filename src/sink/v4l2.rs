@@ -119,7 +119,7 @@ fn output_device(options: &Options) -> Result<Device> {
     };
     if !device.outputs() || !able {
         let name = &device.name;
-        return Err(device.refuse(format!("{name} shows no video that way; vlunet doctor lists outputs")));
+        return Err(device.refuse(format!("{name} shows no video that way; it is no output device")));
     }
     Ok(device)
 }

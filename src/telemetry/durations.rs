@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Samples that percentiles are taken over: half a minute at 30 frames per second.
 const WINDOW: usize = 1024;
 
-/// The last [`WINDOW`] durations of something.
+/// The last thousand durations of something.
 #[derive(Clone, Debug, Default)]
 pub struct Durations {
     /// Microseconds; a ring once it is full.

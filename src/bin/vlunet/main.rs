@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each a thin layer over the library.
 
 mod args;
+mod bench;
 mod bundle;
 mod demo;
 mod detect;
@@ -41,6 +42,7 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Run(run::Args),
+    Bench(bench::Args),
     Restore(restore::Args),
     Detect(detect::Args),
     Doctor(doctor::Args),
@@ -81,6 +83,7 @@ fn dispatch(command: Command) -> vlunet::Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(args),
+        Command::Bench(args) => bench::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Doctor(args) => doctor::run(&args),

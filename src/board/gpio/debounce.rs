@@ -8,7 +8,8 @@ const SETTLED: Duration = Duration::from_millis(30);
 /// Tells presses from bouncing.
 #[derive(Clone, Debug, Default)]
 pub struct Debounce {
-    pressed: bool,
+    /// `None` before the first reading.
+    pressed: Option<bool>,
     /// Since when the contact has been other than `pressed`, without a break.
     differs_since: Option<Instant>,
 }
@@ -17,9 +18,11 @@ impl Debounce {
     /// Takes what the contact says at `now`; true once for each press, when the contact has been
     /// closed for 30 ms.
     ///
-    /// A button that is held down when the program begins counts as pressed then.
+    /// What the first reading says is no press: a line that nobody wired may read as closed, and
+    /// must not switch restoring off.
     pub fn update(&mut self, closed: bool, now: Instant) -> bool {
-        if closed == self.pressed {
+        let pressed = *self.pressed.get_or_insert(closed);
+        if closed == pressed {
             self.differs_since = None;
             return false;
         }
@@ -28,7 +31,7 @@ impl Debounce {
             return false;
         }
         self.differs_since = None;
-        self.pressed = closed;
+        self.pressed = Some(closed);
         closed
     }
 }
@@ -66,9 +69,16 @@ mod tests {
     }
 
     #[test]
+    fn a_contact_that_is_closed_at_the_start_is_no_press_until_it_opened() {
+        assert_eq!(presses(&[(0, 1000)], 1000), [0u64; 0]);
+        assert_eq!(presses(&[(0, 300), (500, 700)], 1000), [530]);
+    }
+
+    #[test]
     fn a_late_reading_still_tells_of_a_press() {
         let start = Instant::now();
         let mut debounce = Debounce::default();
+        assert!(!debounce.update(false, start));
         assert!(!debounce.update(true, start));
         assert!(debounce.update(true, start + Duration::from_secs(5)));
         assert!(!debounce.update(true, start + Duration::from_secs(9)));

@@ -5,7 +5,7 @@
 //! | `size` | `WIDTHxHEIGHT`, one that the camera offers | the nearest to 640x480 |
 //! | `fps` | frames per second; the camera takes the nearest it has | 30 |
 //! | `format` | `yuyv`, `uyvy`, `nv12`, `grey`, `rgb3`, `bgr3` or `mjpeg` | uncompressed where that reaches size and rate, else MJPEG |
-//! | any other | a control by the name that `vlunet doctor` lists, set in the order given | as the camera has it |
+//! | any other | a control by its name in [`DeviceInfo::controls`], set in the order given | as the camera has it |
 //!
 //! `/dev/v4l/by-id/…` names a camera that moves between ports. Where several frames wait, the
 //! newest is given and the others count as lost. A frame that arrives damaged is skipped; a

@@ -11,9 +11,15 @@ use vlunet::board::thermal::Heat;
 use vlunet::pipeline::{self, Hooks, Settings, Summary};
 use vlunet::telemetry::Telemetry;
 
-/// Runs the loop with everything around it.
-pub fn run(args: Args, settings: Settings, board: &Board, telemetry: &Arc<Telemetry>) -> Result<Summary> {
-    let panel = panel(board, telemetry);
+/// Runs the loop with everything around it; `pins` says whether the board's are used.
+pub fn run(
+    args: Args,
+    settings: Settings,
+    board: &Board,
+    pins: bool,
+    telemetry: &Arc<Telemetry>,
+) -> Result<Summary> {
+    let panel = pins.then(|| panel(board, telemetry)).flatten();
     let (mut thermal, mut heat) = (board.thermal(), Heat::new(&board.profile.thermal));
     let mut display = Display::new();
     let mut hooks = Hooks {
@@ -64,7 +70,9 @@ fn panel(board: &Board, telemetry: &Arc<Telemetry>) -> Option<Panel> {
     let pins = board.profile.gpio.as_ref()?;
     let pressed = {
         let telemetry = Arc::clone(telemetry);
-        move || drop(telemetry.controls().toggle_bypass())
+        move || {
+            telemetry.controls().toggle_bypass();
+        }
     };
     match Panel::start(pins, &board.profile.cpu.other_cores, Arc::clone(telemetry), pressed) {
         Ok(panel) => Some(panel),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use vlunet::board::Board;
 use vlunet::bundle::{Bundle, DEFAULT_BUNDLE};
 use vlunet::config::Config;
-use vlunet::pipeline::{self, Settings, Summary};
+use vlunet::pipeline::{Settings, Summary};
 use vlunet::telemetry::Telemetry;
 use vlunet::{Result, restore};
 
@@ -72,6 +72,11 @@ pub struct Args {
     /// given.
     #[arg(long, value_name = "NAME|PATH")]
     board: Option<String>,
+
+    /// Uses the button, the LED and the outputs that the board's profile names; docs/boards.md has
+    /// their wiring.
+    #[arg(long)]
+    gpio: bool,
 
     /// Ends after so many frames.
     #[arg(long, value_name = "N")]
@@ -154,12 +159,13 @@ impl Args {
 pub fn run(args: Args) -> Result<()> {
     let config = args.config()?;
     let board = args.board(&config)?;
+    let pins = args.gpio || config.gpio == Some(true);
     let settings = args.settings(config, &board)?;
     log::info!("{}: {} to {}", board.profile.title, settings.source, settings.sinks.join(", "));
     let telemetry = Arc::<Telemetry>::default();
     signals::heed(&telemetry)?;
     let json = args.json;
-    let summary = hooks::run(args, settings, &board, &telemetry)?;
+    let summary = hooks::run(args, settings, &board, pins, &telemetry)?;
     if json {
         return output::json(&summary);
     }

@@ -1,0 +1,78 @@
+//! `vlunet bench`: how fast it is on this machine.
+
+mod client;
+mod live;
+mod replay;
+
+use crate::args::{ModelArgs, Size};
+use crate::output;
+use humantime::Duration as Span;
+use vlunet::{Error, Result};
+
+/// Measures the live loop on this machine.
+///
+/// Frames of the synthetic road are rendered ahead and delivered as a camera would (YUYV), so
+/// that rendering them costs nothing. First they pass untouched to the HTTP sink with a browser's
+/// connection: the cost of the loop itself, in processor time. Then they are restored.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Measures the live loop; there is nothing else to measure yet.
+    #[arg(long)]
+    live: bool,
+
+    /// Size of a frame.
+    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "640x360")]
+    size: Size,
+
+    /// Frames per second of the camera.
+    #[arg(long, default_value_t = 30.0, value_parser = rate)]
+    fps: f64,
+
+    /// How long each part takes.
+    #[arg(long, value_name = "TIME", default_value = "15s")]
+    duration: Span,
+
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    if !args.live {
+        return Err(Error::Input("say what to measure: --live".into()));
+    }
+    let parts = live::measure(args)?;
+    if args.json {
+        return output::json(&parts);
+    }
+    let mut table = output::table(
+        &[
+            "",
+            "frames/s in",
+            "out",
+            "age ms p50",
+            "p90",
+            "p99",
+            "wait p99",
+            "hand-over p99",
+            "dropped",
+            "CPU ms/frame",
+        ],
+        false,
+    );
+    for part in &parts {
+        table.add_row(part.row());
+    }
+    output::line(table)?;
+    parts.iter().filter_map(|part| part.note()).try_for_each(output::line)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (1.0..=1000.0).contains(&rate) => Ok(rate),
+        _ => Err("a frame rate is a number of 1 to 1000".into()),
+    }
+}
