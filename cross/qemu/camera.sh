@@ -1,37 +1,40 @@
 #!/usr/bin/env bash
 # Captures from and shows on real V4L2 devices, in an emulated machine: see docs/cameras.md.
 #
-#   camera.sh [PROGRAM]
+#   camera.sh [VLUNET CAMERA_LOOP]
 #
-# PROGRAM is the example camera_loop; without it, it is built. Ends with 0 where everything
+# The program and the example camera_loop; without them, they are built. Ends with 0 where everything
 # passed or QEMU can't be had (it says which), else with 1. What was fetched is kept in
 # ${VLUNET_QEMU:-~/.cache/vlunet-qemu}. VLUNET_QEMU_TCG=1 leaves KVM out, VLUNET_QEMU_LOG names a
 # file for the machine's console.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${VLUNET_QEMU:-$HOME/.cache/vlunet-qemu}
-program=${1:-}
+programs=("$@")
 work=$(mktemp -d)
 machine=
 trap '[ -z "$machine" ] || kill "$machine" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 "$here/fetch.sh" "$cache" || { [ $? = 3 ] && exit 0; exit 1; }
-if [ -z "$program" ]; then
-  (cd "$here/../.." && cargo build --quiet --example camera_loop)
-  program=${CARGO_TARGET_DIR:-$here/../../target}/debug/examples/camera_loop
+if [ ${#programs[@]} = 0 ]; then
+  (cd "$here/../.." && cargo build --quiet --bin vlunet --example camera_loop)
+  built=${CARGO_TARGET_DIR:-$here/../../target}/debug
+  programs=("$built/vlunet" "$built/examples/camera_loop")
 fi
+[ ${#programs[@]} = 2 ] || { echo "usage: camera.sh [VLUNET CAMERA_LOOP]" >&2; exit 1; }
 busybox=$(find "$cache/busybox" -path "*/bin/busybox" | head -n 1)
 modules=$(find "$cache/kernel" -type d -path '*/lib/modules/*' -prune | head -n 1)
 version=$(basename "$modules")
 
-# The initial file system: init, busybox, vivid and what it needs, the program and its libraries.
+# The initial file system: init, busybox, vivid and what it needs, the programs and their libraries.
 root=$work/root
 mkdir -p "$root"/{bin,lib64}
 cp "$busybox" "$root/bin/busybox"
 cp "$here/init" "$root/init"
-strip -o "$root/bin/camera_loop" "$program"
-chmod +x "$root/init" "$root/bin/camera_loop"
-ldd "$program" | grep -o '/[^ ]*' | while read -r library; do
+strip -o "$root/bin/vlunet" "${programs[0]}"
+strip -o "$root/bin/camera_loop" "${programs[1]}"
+chmod +x "$root/init" "$root/bin/vlunet" "$root/bin/camera_loop"
+ldd "${programs[@]}" | grep -o '/[^ :]* (' | tr -d ' (' | sort -u | while read -r library; do
   mkdir -p "$root$(dirname "$library")"
   cp -L "$library" "$root$library"
 done
@@ -57,7 +60,7 @@ fi
 boot() { # ACCELERATOR
   accelerator=$1
   : >"$work/log"
-  timeout "${VLUNET_QEMU_TIMEOUT:-600}" "${run[@]}" -accel "$1" -cpu max,arch-capabilities=off -smp 2 -m 1024 \
+  timeout "${VLUNET_QEMU_TIMEOUT:-600}" "${run[@]}" -accel "$1" -cpu max,arch-capabilities=off -smp 2 -m 1536 \
     -nodefaults -display none -serial stdio -no-reboot \
     -kernel "$(echo "$cache"/kernel/boot/vmlinuz-*)" -initrd "$work/initramfs" \
     -append "console=ttyS0 loglevel=1 panic=-1 rdinit=/init" </dev/null >"$work/log" 2>&1 &

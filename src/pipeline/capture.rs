@@ -21,7 +21,7 @@ pub(super) const FROZEN: &str = "frozen picture";
 
 /// Reads until the stream ends, the loop stops or this thread is dismissed.
 pub(super) fn run(shared: &Shared, open: &OpenSource, first: Option<Box<dyn Source>>, pulse: &Pulse) {
-    let mut reader = Reader { shared, pulse, sequence: None, stillness: Stillness::default() };
+    let mut reader = Reader { shared, pulse, sequence: None, skipped: 0, stillness: Stillness::default() };
     let mut source = first;
     while reader.wanted() {
         let Some(mut opened) = source.take().or_else(|| reader.reopen(open)) else { return };
@@ -37,6 +37,8 @@ struct Reader<'a> {
     shared: &'a Shared,
     pulse: &'a Pulse,
     sequence: Option<u64>,
+    /// What the source has skipped as damaged, as far as it was counted.
+    skipped: u64,
     stillness: Stillness,
 }
 
@@ -70,8 +72,12 @@ impl Reader<'_> {
     fn read(&mut self, source: &mut dyn Source) -> bool {
         let live = source.is_live();
         let mut last = Instant::now();
+        self.skipped = 0;
+        let mut damaged = 0;
         while self.wanted() {
-            match source.next(&self.shared.pool, PATIENCE) {
+            let event = source.next(&self.shared.pool, PATIENCE);
+            damaged += self.count_damaged(source.skipped());
+            match event {
                 Ok(Event::Frame(frame)) => {
                     last = Instant::now();
                     if self.pulse.dismissed() {
@@ -87,7 +93,7 @@ impl Reader<'_> {
                     } else if !self.stillness.still {
                         self.shared.telemetry.mended(FROZEN);
                     }
-                    self.hand_on(frame, live);
+                    self.hand_on(frame, live, std::mem::take(&mut damaged));
                 }
                 Ok(Event::Nothing) if live && last.elapsed() > STALL => {
                     let waited = last.elapsed().as_secs_f64();
@@ -110,8 +116,20 @@ impl Reader<'_> {
         self.shared.telemetry.fault(FROZEN, message);
     }
 
-    fn hand_on(&mut self, frame: Arc<Frame>, live: bool) {
+    /// Tells of frames that were skipped; gives how many they are since the last time.
+    fn count_damaged(&mut self, skipped: u64) -> u64 {
+        let new = skipped.saturating_sub(std::mem::replace(&mut self.skipped, skipped));
+        if new > 0 {
+            self.shared.telemetry.update(|status| status.dropped.damaged += new);
+        }
+        new
+    }
+
+    /// Hands a frame on, before which so many were `damaged`.
+    fn hand_on(&mut self, frame: Arc<Frame>, live: bool, damaged: u64) {
         let gap = self.sequence.map_or(0, |last| frame.sequence.saturating_sub(last + 1));
+        // A damaged frame has a number, too.
+        let gap = gap.saturating_sub(damaged);
         self.sequence = Some(frame.sequence);
         self.shared.telemetry.update(|status| {
             status.frames_in += 1;

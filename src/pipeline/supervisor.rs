@@ -70,6 +70,8 @@ pub struct Summary {
     pub frames_out: u64,
     /// Frames dropped on the way to the worker, or lost by the source.
     pub dropped: u64,
+    /// Frames that arrived damaged and were skipped.
+    pub damaged: u64,
     /// Frames handed out per second of the whole run.
     pub fps_out: f64,
     /// From capture to the first sink.
@@ -388,6 +390,7 @@ impl Summary {
             frames_in: status.frames_in,
             frames_out: status.frames_out,
             dropped: status.dropped.source + status.dropped.restore,
+            damaged: status.dropped.damaged,
             fps_out: status.frames_out as f64 / elapsed.as_secs_f64().max(1e-9),
             age_ms: status.age_ms.percentiles(),
             bypassed: status.bypassed,

@@ -76,11 +76,13 @@ impl std::fmt::Display for State {
     }
 }
 
-/// Frames that were dropped because newer ones came.
+/// Frames that were dropped because newer ones came, or because they were of no use.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Dropped {
     /// Lost before they reached us, by the gaps in the driver's numbers.
     pub source: u64,
+    /// Arrived damaged and skipped; not among those lost.
+    pub damaged: u64,
     /// Waiting to be restored.
     pub restore: u64,
     /// Waiting for each sink, by its URI.

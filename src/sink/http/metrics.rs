@@ -3,7 +3,7 @@
 //! Names begin with `vlunet_` and end with their unit, those of counters with `_total`; the
 //! tables below are what there is.
 
-use crate::telemetry::{Durations, State, Status, Telemetry};
+use crate::telemetry::{Dropped, Durations, State, Status, Telemetry};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
@@ -121,10 +121,11 @@ fn encode_families(encoder: &mut DescriptorEncoder, status: &Status) -> fmt::Res
         }
     }
 
-    let help = "Frames dropped because newer ones came, by where";
+    let help = "Frames dropped because newer ones came or as damaged, by where";
     let mut metric = encoder.encode_descriptor("frames_dropped", help, None, MetricType::Counter)?;
     let dropped = &status.dropped;
-    let stages = [("source", "", dropped.source), ("restore", "", dropped.restore)];
+    let Dropped { source, damaged, restore, .. } = *dropped;
+    let stages = [("source", "", source), ("damaged", "", damaged), ("restore", "", restore)];
     let sinks = dropped.sinks.iter().map(|(sink, &frames)| ("sink", sink.as_str(), frames));
     for (stage, sink, frames) in stages.into_iter().chain(sinks) {
         count(&mut metric.encode_family(&[("stage", stage), ("sink", sink)])?, frames)?;
