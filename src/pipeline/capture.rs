@@ -5,6 +5,7 @@ use super::shared::{OpenSource, PATIENCE, Pulse, Shared};
 use crate::frame::Frame;
 use crate::source::{Event, Source};
 use std::hash::{DefaultHasher, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,13 @@ pub(super) fn run(shared: &Shared, open: &OpenSource, first: Option<Box<dyn Sour
     let mut source = first;
     while reader.wanted() {
         let Some(mut opened) = source.take().or_else(|| reader.reopen(open)) else { return };
-        if reader.read(opened.as_mut()) {
+        // A source that panics is lost like one that fails.
+        let ended = catch_unwind(AssertUnwindSafe(|| reader.read(opened.as_mut()))).unwrap_or_else(|_| {
+            shared.telemetry.fault(LOST, "it panicked, which is a bug");
+            !opened.is_live()
+        });
+        // One that was replaced does not speak for the stream any more.
+        if ended && !pulse.dismissed() {
             shared.frames.close();
             shared.looks.close();
             return;
@@ -68,7 +75,8 @@ impl Reader<'_> {
         None
     }
 
-    /// Hands frames on until the source fails (false) or ends (true).
+    /// Hands frames on until the source fails (false) or ends (true). A file that fails has ended:
+    /// read anew it would begin from the start.
     fn read(&mut self, source: &mut dyn Source) -> bool {
         let live = source.is_live();
         let mut last = Instant::now();
@@ -104,7 +112,7 @@ impl Reader<'_> {
                 Ok(Event::End) => return true,
                 Err(e) => {
                     self.shared.telemetry.fault(LOST, e);
-                    return false;
+                    return !live;
                 }
             }
         }

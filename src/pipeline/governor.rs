@@ -50,6 +50,9 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 /// A better level is tried when it would cost less than this part of the budget.
 const ROOM: f64 = 0.85;
 
+/// A place on the ladder, the frame period that is held, and the heat.
+pub(super) type Choice = (usize, f64, Heat);
+
 /// Chooses the level from what frames cost.
 #[derive(Debug)]
 pub struct Governor {
@@ -113,11 +116,16 @@ impl Governor {
         self.heat = heat;
     }
 
-    /// Forgets what levels cost: another size of frames, another model.
-    pub fn reset(&mut self) {
+    /// Forgets what levels cost: another size of frames, another model. The level stays until
+    /// the new costs are known.
+    pub fn forget(&mut self) {
         self.costs.fill(None);
-        self.at = start(&self.ladder);
         (self.over, self.room_since, self.last_up, self.patience) = (0, None, None, SETTLING);
+    }
+
+    /// What [`Self::reason`] depends on, to tell without words whether it is another.
+    pub(super) fn choice(&self) -> Choice {
+        (self.at, self.period, self.heat)
     }
 
     /// Why the level isn't the best; empty where it is.
@@ -283,8 +291,9 @@ mod tests {
         let scales: Vec<f64> = governor.0.ladder.iter().map(|level| level.scale).collect();
         assert_eq!(scales, [1.0, 0.75, 0.5, 1.0, 0.75, 0.5]);
         assert_eq!(simulate(&mut governor, 10.0, |_| 0.12).0.tier, 1);
-        governor.0.reset();
-        assert_eq!(governor.0.level(), Level { scale: 0.5, ..Level::BEST });
+        let level = governor.0.level();
+        governor.0.forget();
+        assert_eq!(governor.0.level(), level);
         assert_eq!(Governor::new(30.0, 1, &(0.1..=0.6)).ladder[0].scale, 0.5);
         assert_eq!(Governor::new(30.0, 1, &(0.6..=0.7)).level().scale, 0.7);
     }

@@ -83,6 +83,11 @@ impl<T> Mailbox<T> {
         self.changed.notify_all();
     }
 
+    /// Counts one that was taken and could not be used.
+    pub(super) fn lose(&self) {
+        self.lock().dropped += 1;
+    }
+
     /// How many were replaced before anybody took them.
     pub(super) fn dropped(&self) -> u64 {
         self.lock().dropped

@@ -10,6 +10,9 @@
 //! takes to restore it and the one before. A file's frames wait for each other, and none is lost.
 //! Whatever fails, frames go on: untouched where they can't be restored.
 //!
+//! All time here is [`std::time::Instant`]'s: setting the clock changes nothing. (A model file's
+//! modification time is only compared with what it was.)
+//!
 //! ```no_run
 //! use std::sync::Arc;
 //! use vlunet::pipeline::{self, Hooks, Settings};

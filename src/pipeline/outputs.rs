@@ -6,6 +6,7 @@ use crate::Result;
 use crate::sink::{Output, Sink};
 use crate::telemetry::Telemetry;
 use crate::uri::without_secrets;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -36,6 +37,7 @@ struct Outlet {
     name: String,
     mailbox: Slot,
     pulse: Arc<Pulse>,
+    measures: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -51,6 +53,7 @@ impl Outputs {
     pub(super) fn add(&self, uri: &str, fps: f64) -> Result<()> {
         let first = (self.open)(uri, fps, &self.telemetry)?;
         let (mailbox, pulse) = (Slot::default(), Pulse::new());
+        let measures = Arc::new(AtomicBool::new(false));
         let mut outlets = lock(&self.outlets);
         let mut feeder = Feeder {
             uri: uri.into(),
@@ -58,13 +61,19 @@ impl Outputs {
             telemetry: Arc::clone(&self.telemetry),
             mailbox: Arc::clone(&mailbox),
             pulse: Arc::clone(&pulse),
-            // One sink speaks for all: ages and hand-overs are taken at the first.
-            measures: outlets.is_empty(),
+            measures: Arc::clone(&measures),
             open: Arc::clone(&self.open),
             fps,
         };
         let thread = spawn("sink", &self.cores, move || feeder.run(first))?;
-        outlets.push(Outlet { uri: uri.into(), name: without_secrets(uri), mailbox, pulse, thread });
+        outlets.push(Outlet {
+            uri: uri.into(),
+            name: without_secrets(uri),
+            mailbox,
+            pulse,
+            measures,
+            thread,
+        });
         self.list(&outlets);
         Ok(())
     }
@@ -77,7 +86,13 @@ impl Outputs {
         self.list(&outlets);
         drop(outlets);
         outlet.mailbox.close();
-        join_until(outlet.thread, deadline)
+        let ended = join_until(outlet.thread, deadline);
+        // Its trouble and its losses go with it.
+        self.telemetry.update(|status| {
+            status.dropped.sinks.remove(&outlet.name);
+            status.faults.entry(outlet.name).and_modify(|fault| fault.active = false);
+        });
+        ended
     }
 
     /// The URIs of the sinks.
@@ -132,6 +147,10 @@ impl Outputs {
     }
 
     fn list(&self, outlets: &[Outlet]) {
+        // One sink speaks for all: ages and hand-overs are taken at the first.
+        for (index, outlet) in outlets.iter().enumerate() {
+            outlet.measures.store(index == 0, Ordering::Relaxed);
+        }
         *lock(&self.mailboxes) = outlets.iter().map(|outlet| Arc::clone(&outlet.mailbox)).collect();
         let names = outlets.iter().map(|outlet| outlet.name.clone()).collect();
         self.telemetry.update(|status| status.sinks = names);
@@ -145,7 +164,7 @@ struct Feeder {
     telemetry: Arc<Telemetry>,
     mailbox: Slot,
     pulse: Arc<Pulse>,
-    measures: bool,
+    measures: Arc<AtomicBool>,
     open: OpenSink,
     fps: f64,
 }
@@ -168,11 +187,14 @@ impl Feeder {
                 }
                 retry_at = Instant::now() + RETRY;
             }
-            let Some(open) = &mut sink else { continue };
+            let Some(open) = &mut sink else {
+                self.mailbox.lose();
+                continue;
+            };
             let waited = handed.elapsed();
             let outcome = open.put(&output);
             let age = output.input.captured.elapsed();
-            if self.measures {
+            if self.measures.load(Ordering::Relaxed) {
                 self.telemetry.update(|status| {
                     status.stage_ms.hand_over.add(waited);
                     status.age_ms.add(age);
@@ -181,6 +203,7 @@ impl Feeder {
             match outcome {
                 Ok(()) => self.telemetry.mended(&self.name),
                 Err(e) => {
+                    self.mailbox.lose();
                     self.telemetry.fault(&self.name, e);
                     (sink, retry_at) = (None, Instant::now() + RETRY);
                 }

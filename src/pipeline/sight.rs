@@ -72,7 +72,7 @@ impl Sight {
     }
 
     /// Looks through other eyes from now on.
-    fn replace(&mut self, eyes: Eyes) {
+    pub(super) fn replace(&mut self, eyes: Eyes) {
         self.eyes = eyes;
         self.smoother.reset();
         (self.last, self.forced) = (None, None);

@@ -8,11 +8,12 @@ use super::outputs::Outputs;
 use super::shared::{Doors, OpenSource, Pulse, Shared, join_until, lock, spawn};
 use super::sight::{self, Eyes, Sight};
 use super::worker::{Changes, Worker};
-use crate::Result;
 use crate::board::profile::Cpu;
 use crate::board::thermal::Level as Heat;
 use crate::source::Source;
 use crate::telemetry::{BoardState, Percentiles, Status, Telemetry};
+use crate::uri::without_secrets;
+use crate::{Error, Result};
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -80,6 +81,9 @@ pub struct Summary {
     pub bypassed: u64,
     /// Kinds of trouble and how often each came.
     pub faults: std::collections::BTreeMap<String, u64>,
+    /// Why a file's frames did not all arrive, where its source or a sink failed; empty for live
+    /// sources, which lose frames.
+    pub failed: Vec<String>,
 }
 
 /// Runs the loop until its source ends, a limit is reached or the controls of `telemetry` ask
@@ -125,6 +129,10 @@ struct Supervisor {
     models: u64,
     watch: Option<Watch>,
     loading: Option<mpsc::Receiver<Result<Loaded>>>,
+    /// The last one that was loaded did not pass.
+    model_failed: bool,
+    /// No frame may be lost: they are a file's.
+    lossless: bool,
     observe: Box<dyn FnMut(&Status) + Send>,
     board: Box<dyn FnMut() -> (BoardState, Heat) + Send>,
     reload: Box<dyn FnMut() -> Option<Result<Settings>> + Send>,
@@ -204,6 +212,8 @@ impl Supervisor {
             healthy,
             models: 0,
             loading: None,
+            model_failed: false,
+            lossless: !live,
             observe: hooks.observe,
             board: hooks.board,
             reload: hooks.reload,
@@ -307,7 +317,7 @@ impl Supervisor {
         }
         for uri in new.sinks.iter().filter(|uri| !running.contains(uri)) {
             if let Err(e) = self.outputs.add(uri, self.fps) {
-                self.shared.telemetry.fault(uri, e);
+                self.shared.telemetry.fault(&without_secrets(uri), e);
             }
         }
         if new.source != old.source {
@@ -318,7 +328,8 @@ impl Supervisor {
             && new.restore.dtype == old.restore.dtype
             && new.restore.backend == old.restore.backend
             && new.restore.strength == old.restore.strength;
-        if !same_model {
+        // One that failed is tried again: that is what the signal was sent for.
+        if !same_model || self.model_failed {
             self.watch = Watch::new(&new.model);
             self.start_loading();
         }
@@ -337,15 +348,25 @@ impl Supervisor {
 
     /// Takes a model that was loaded aside, if it passed its test.
     fn take_loaded(&mut self) {
-        let Some(outcome) = self.loading.as_ref().and_then(|loading| loading.try_recv().ok()) else { return };
+        let outcome = match self.loading.as_ref().map(mpsc::Receiver::try_recv) {
+            None | Some(Err(mpsc::TryRecvError::Empty)) => return,
+            Some(Ok(outcome)) => outcome,
+            Some(Err(mpsc::TryRecvError::Disconnected)) => Err(Error::Model("loading it panicked".into())),
+        };
         self.loading = None;
+        self.model_failed = outcome.is_err();
         match outcome {
             Ok(Loaded { model, eyes }) => {
                 self.shared.telemetry.mended(MODEL_FAULT);
                 let description = model.describe();
                 self.shared.telemetry.update(|status| status.model = description);
-                lock(&self.changes).model = Some(model);
-                *lock(&self.eyes) = Some(eyes);
+                let mut changes = lock(&self.changes);
+                changes.model = Some(model);
+                if self.lossless {
+                    changes.eyes = Some(eyes);
+                } else {
+                    *lock(&self.eyes) = Some(eyes);
+                }
             }
             Err(e) => self.shared.telemetry.fault(MODEL_FAULT, format!("{e}; the one before goes on")),
         }
@@ -356,20 +377,26 @@ impl Supervisor {
         let ended_by_itself = self.worker.0.is_finished();
         self.shared.controls().stop();
         let grace = if ended_by_itself { FILE_GRACE } else { GRACE };
-        let deadline = Instant::now() + grace;
+        let asked = Instant::now();
+        let deadline = asked + grace;
         self.shared.frames.close();
         self.shared.looks.close();
         // A frame under work is finished, if that takes no longer.
         let finished = join_until(self.worker.0, deadline - grace / 3);
         self.outputs.finish(deadline);
         self.capture.1.dismiss();
-        let soon = Instant::now() + GRACE / 3;
+        // The whole stays below a second, whatever hangs.
+        let soon = (asked + GRACE).max(Instant::now() + GRACE / 12);
         let captured = join_until(self.capture.0, soon);
         let others: Vec<bool> = self.others.into_iter().map(|thread| join_until(thread, soon)).collect();
         if !(finished && captured && others.into_iter().all(|ended| ended)) {
             log::debug!("a thread does not end: it is left to itself");
         }
-        Summary::new(&self.shared.telemetry.status(), self.started.elapsed())
+        let mut summary = Summary::new(&self.shared.telemetry.status(), self.started.elapsed());
+        if self.lossless {
+            summary.failed = failures(&self.shared.telemetry.status());
+        }
+        summary
     }
 }
 
@@ -384,6 +411,13 @@ fn start_capture(
     Ok((spawn("capture", &cores.other_cores, move || capture::run(&shared, &open, first, &own))?, pulse))
 }
 
+/// What failed on the way of frames that may not be lost.
+fn failures(status: &Status) -> Vec<String> {
+    let decisive = |kind: &String| *kind == capture::LOST || status.sinks.contains(kind);
+    let failed = status.faults.iter().filter(|(kind, _)| decisive(kind));
+    failed.map(|(kind, fault)| format!("{kind}: {}", fault.message)).collect()
+}
+
 impl Summary {
     fn new(status: &Status, elapsed: Duration) -> Self {
         Self {
@@ -395,6 +429,7 @@ impl Summary {
             age_ms: status.age_ms.percentiles(),
             bypassed: status.bypassed,
             faults: status.faults.iter().map(|(kind, fault)| (kind.clone(), fault.count)).collect(),
+            failed: Vec::new(),
         }
     }
 }

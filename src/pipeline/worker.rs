@@ -3,19 +3,20 @@
 //! Nothing here waits for anything but the next frame: what a frame needs and isn't ready is
 //! asked for, and the frame goes on without.
 
-use super::governor::{Governor, Level};
+use super::governor::{Choice, Governor, Level};
 use super::mailbox::Taken;
 use super::outputs::Outputs;
 use super::shared::{Guided, PATIENCE, Pulse, Shared, lock};
-use super::sight::Sight;
+use super::sight::{Eyes, Sight};
 use super::workshop::{Counter, Model, Order, Shelf, prepare};
-use crate::Result;
 use crate::board::thermal::Level as Heat;
 use crate::bundle::Task;
 use crate::frame::{Frame, Planes, Shrinker, fill_frame, to_planes};
 use crate::restore::GuidedUpsampler;
 use crate::sink::Output;
 use crate::telemetry::State;
+use crate::{Error, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ const REST: Duration = Duration::from_secs(1);
 pub(super) struct Changes {
     /// Another model.
     pub(super) model: Option<Arc<Model>>,
+    /// Its eyes, where a file's frames are seen by the worker itself.
+    pub(super) eyes: Option<Eyes>,
     /// Another frame rate to hold.
     pub(super) fps: Option<f64>,
     /// Another temperature.
@@ -56,6 +59,10 @@ pub(super) struct Worker {
     next: Option<Arc<Model>>,
     /// The last guidance that came for the model in use.
     guided: Option<Arc<Guided>>,
+    /// The size of the last frame.
+    size: (u32, u32),
+    /// What was last told of the governor's choice.
+    told: Option<(u64, Level, Choice)>,
     kit: Kit,
     resting_until: Option<Instant>,
 }
@@ -67,8 +74,18 @@ struct Kit {
     upsampler: GuidedUpsampler,
     /// Work in the present cycle of `every` frames, and the frames in it.
     cycle: (Duration, u32),
-    /// The size of frames whose correction can be carried over to the next.
-    carried: Option<(u32, u32)>,
+    /// What the last correction was made for, where it can be carried over to the next frame.
+    carried: Option<Carried>,
+}
+
+/// A correction fits frames of the same size, restored for the same task at the same level.
+type Carried = ((u32, u32), Task, Level);
+
+impl Kit {
+    /// Another picture: what was made for the one before must not be carried over to it.
+    fn forget(&mut self) {
+        (self.carried, self.cycle) = (None, (Duration::ZERO, 0));
+    }
 }
 
 impl Worker {
@@ -93,6 +110,8 @@ impl Worker {
             shelf: Shelf::default(),
             next: None,
             guided: None,
+            size: (0, 0),
+            told: None,
             kit: Kit {
                 input: Planes::default((3, 0, 0)),
                 shrinker: Shrinker::new(),
@@ -135,13 +154,15 @@ impl Worker {
         if let Some(sight) = &mut self.patient {
             sight.see(&frame, &self.shared);
         }
-        let outcome = self.treat(&frame);
+        // A restorer that panics costs its frames' restoration, not the picture.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.treat(&frame)))
+            .unwrap_or_else(|_| Err(Error::Model("the restorer panicked, which is a bug".into())));
         let (restored, state) = match outcome {
             Ok(treated) => treated,
             Err(e) => {
                 self.shared.telemetry.fault(FAULT, e);
                 self.resting_until = Some(Instant::now() + REST);
-                self.kit.carried = None;
+                self.kit.forget();
                 (None, State::Fault)
             }
         };
@@ -172,16 +193,22 @@ impl Worker {
             self.guided = Some(new);
         }
         let size = (frame.width, frame.height);
+        if size != self.size {
+            self.size = size;
+            self.governor.forget();
+            self.kit.forget();
+        }
         let level = self.governor.level();
+        self.restock(&Order { model: Arc::clone(&self.model), level, size })?;
+        // Perhaps another model has just taken over.
         let order = Order { model: Arc::clone(&self.model), level, size };
-        self.restock(&order)?;
         if self.shared.controls().bypass() {
-            self.kit.carried = None;
+            self.kit.forget();
             return Ok((None, State::Bypass));
         }
         let Some(guided) = self.guided.clone() else { return Ok((None, State::Starting)) };
         if guided.guidance.task == Task::Clear {
-            self.kit.carried = None;
+            self.kit.forget();
             return Ok((None, State::Clear));
         }
         let restored = self.restore(frame, &order, &guided)?;
@@ -202,16 +229,20 @@ impl Worker {
             self.shelf.add(prepare(order.clone())?);
         }
         match &self.next {
-            // A new model takes over when it is ready, between two frames.
+            // A new model takes over between two frames, when it is ready and its own head has
+            // said what to restore by.
             Some(next) => {
                 let next = Order { model: Arc::clone(next), ..order.clone() };
-                if self.shelf.has(&next) {
+                let guided = self.shared.guidance().filter(|guided| guided.model == next.model.number);
+                if !self.shelf.has(&next) {
+                    self.shelf.want(&next, &self.counter);
+                } else if guided.is_some() {
                     log::info!("frames are restored by {} from now on", next.model.bundle.origin());
                     self.shelf.keep_only(&next);
                     self.model = next.model;
-                    (self.next, self.kit.carried) = (None, None);
-                } else {
-                    self.shelf.want(&next, &self.counter);
+                    (self.next, self.guided) = (None, guided);
+                    self.governor.forget();
+                    self.kit.forget();
                 }
             }
             None if self.shelf.has(order) => {
@@ -231,7 +262,11 @@ impl Worker {
         let (width, height) = order.size;
         let used = prepared.order.level;
         let kit = &mut self.kit;
-        let carry = kit.carried == Some(order.size) && !kit.cycle.1.is_multiple_of(used.every);
+        let made_for = (order.size, guided.guidance.task, used);
+        if kit.carried.is_some_and(|carried| carried != made_for) {
+            kit.forget();
+        }
+        let carry = kit.carried.is_some() && !kit.cycle.1.is_multiple_of(used.every);
         let whole = prepared.internal == order.size;
         let restored = if carry {
             None
@@ -253,7 +288,7 @@ impl Worker {
             }
             Ok(())
         })?;
-        kit.carried = (!whole).then_some(order.size);
+        kit.carried = (!whole).then_some(made_for);
         self.account(start.elapsed(), used);
         Ok(Some(made))
     }
@@ -273,6 +308,12 @@ impl Worker {
                 log::debug!("{level:?} after {mean:?} per frame at {used:?}");
             }
         }
+        // Words are made only when there is something new to say.
+        let news = (self.model.number, used, self.governor.choice());
+        if self.told == Some(news) {
+            return;
+        }
+        self.told = Some(news);
         let reason = self.governor.reason();
         let tier = self.model.bundle.manifest().name.clone();
         self.shared.telemetry.update(|status| {
@@ -283,9 +324,12 @@ impl Worker {
     }
 
     fn take_changes(&mut self) {
-        let Changes { model, fps, heat } = std::mem::take(&mut *lock(&self.changes));
+        let Changes { model, eyes, fps, heat } = std::mem::take(&mut *lock(&self.changes));
         if let Some(model) = model {
             self.next = Some(model);
+        }
+        if let (Some(eyes), Some(sight)) = (eyes, &mut self.patient) {
+            sight.replace(eyes);
         }
         if let Some(fps) = fps {
             self.governor.set_fps(fps);

@@ -15,7 +15,7 @@ use vlunet::bundle::{Bundle, DEFAULT_BUNDLE};
 use vlunet::config::Config;
 use vlunet::pipeline::{Settings, Summary};
 use vlunet::telemetry::Telemetry;
-use vlunet::{Result, restore};
+use vlunet::{Error, Result, restore};
 
 /// Where frames go when nobody says it.
 const DEFAULT_SINK: &str = "http://127.0.0.1:8080";
@@ -161,13 +161,18 @@ pub fn run(args: Args) -> Result<()> {
     let board = args.board(&config)?;
     let pins = args.gpio || config.gpio == Some(true);
     let settings = args.settings(config, &board)?;
+    if args.json && settings.sinks.iter().any(|sink| sink == "-") {
+        let message = "--json and the sink - both write to standard output: take one of them";
+        return Err(Error::Input(message.into()));
+    }
     log::info!("{}: {} to {}", board.profile.title, settings.source, settings.sinks.join(", "));
     let telemetry = Arc::<Telemetry>::default();
     signals::heed(&telemetry)?;
     let json = args.json;
     let summary = hooks::run(args, settings, &board, pins, &telemetry)?;
     if json {
-        return output::json(&summary);
+        output::json(&summary)?;
+        return whole(&summary);
     }
     let Summary { frames_in, frames_out, dropped, fps_out, age_ms, bypassed, .. } = &summary;
     log::info!(
@@ -176,7 +181,12 @@ pub fn run(args: Args) -> Result<()> {
         age_ms.p50,
         age_ms.p99
     );
-    Ok(())
+    whole(&summary)
+}
+
+/// An error where not all of a file's frames have arrived, for the exit code.
+fn whole(summary: &Summary) -> Result<()> {
+    if summary.failed.is_empty() { Ok(()) } else { Err(Error::Input(summary.failed.join("; "))) }
 }
 
 fn frame_rate(text: &str) -> Result<f64, String> {
