@@ -137,9 +137,16 @@ TESTS = {
     ],
     "live": ended() + [
         ("many frames", lambda s: s["summary"]["frames_out"] >= 30),
-        ("restored ones", lambda s: s["summary"]["bypassed"] < s["summary"]["frames_out"] / 2),
+        ("restored ones", lambda s: s["summary"]["bypassed"] <= s["summary"]["frames_out"] - 5),
         ("the camera was lost, and nothing else went wrong", lambda s: list(s["summary"]["faults"]) == ["source"]),
         ("damaged frames are counted", lambda s: 1 <= s["summary"]["damaged"] <= 4),
+    ],
+    "live-status": [
+        ("the user's task", lambda s: s["detected"]["task"] == "derain" and s["detected"]["forced"]),
+        ("restored", lambda s: s["state"] == "restoring" and s["stage_ms"]["restore"]["p50"] > 0
+            and s["bypassed"] < s["frames_out"]),
+        ("all sinks", lambda s: len(s["sinks"]) == 4),
+        ("no faults", lambda s: s["faults"] == {}),
     ],
     "live-shown": [
         ("as many frames as asked for", lambda s: s["frames"] == 20 and s["rising"]),
@@ -147,8 +154,8 @@ TESTS = {
         ("no error but that the picture changed", lambda s: all(CHANGED in e for e in s["errors"])),
     ],
     "live-pictures": [
-        ("pictures before and after the camera was unplugged", lambda s: s["before"] >= 10 and s["after"] >= s["before"] + 10),
-        ("each is another", lambda s: s["distinct"] == s["all"] >= s["after"]),
+        ("pictures before and after the camera was unplugged", lambda s: s["before"] >= 10 and s["after"] >= s["before"] + 3),
+        ("each is another, until the camera begins to count anew", lambda s: s["distinct"] == s["before"] <= s["all"]),
     ],
     "live-contents": [
         ("all pictures are whole", lambda s: s["frames"] >= 20 and s["errors"] == [] and s["size"] == [320, 180]),
