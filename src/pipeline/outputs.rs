@@ -17,6 +17,11 @@ const RETRY: Duration = Duration::from_secs(2);
 /// A sink that takes longer for one frame is told of.
 const STALL: Duration = Duration::from_secs(5);
 
+/// The kind of fault of a sink that is slow, which loses a file's frames no more than a fast one.
+fn stalled(name: &str) -> String {
+    format!("{name} stalls")
+}
+
 /// All sinks of a loop.
 pub(super) struct Outputs {
     telemetry: Arc<Telemetry>,
@@ -125,7 +130,9 @@ impl Outputs {
             let silence = outlet.pulse.silence();
             if silence > STALL {
                 let waited = silence.as_secs();
-                self.telemetry.fault(&outlet.name, format!("takes no frame since {waited} s"));
+                self.telemetry.fault(&stalled(&outlet.name), format!("takes no frame since {waited} s"));
+            } else {
+                self.telemetry.mended(&stalled(&outlet.name));
             }
         }
     }

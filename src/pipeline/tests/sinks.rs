@@ -44,7 +44,8 @@ fn a_sink_that_stalls_for_ever_is_told_of_and_left_at_the_end() {
     };
     let source = camera(|_, _| Act::Deliver);
     let running = Running::with(settings(&["keep:", "odd:"]), source, Hooks::default(), stuck);
-    running.until("the fault", 20, |status| status.faults.get("odd:").is_some_and(|fault| fault.active));
+    running
+        .until("the fault", 20, |status| status.faults.get("odd: stalls").is_some_and(|fault| fault.active));
     running.frames(10, 5);
     let (took, _) = running.stop();
     assert!(took < Duration::from_millis(1300), "{took:?}");
