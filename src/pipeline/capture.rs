@@ -147,8 +147,15 @@ impl Reader<'_> {
         self.shared.looks.put(Arc::clone(&frame));
         if live {
             self.shared.frames.put(frame);
-        } else {
-            self.shared.frames.put_waiting(frame);
+            return;
+        }
+        // However long the frame before takes, this thread is alive and says so.
+        let mut waiting = Some(frame);
+        while let Some(frame) = waiting {
+            waiting = self.shared.frames.put_within(frame, PATIENCE);
+            if !self.wanted() {
+                return;
+            }
         }
     }
 }

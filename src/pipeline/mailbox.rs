@@ -64,6 +64,24 @@ impl<T> Mailbox<T> {
         true
     }
 
+    /// Puts it in when the slot is free, and gives it back where it isn't within that time; what
+    /// comes after closing is gone.
+    pub(super) fn put_within(&self, item: T, patience: Duration) -> Option<T> {
+        let occupied = |slot: &mut Slot<T>| slot.item.is_some() && !slot.closed;
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, occupied);
+        let (mut slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if slot.closed {
+            return None;
+        }
+        if slot.item.is_some() {
+            return Some(item);
+        }
+        slot.item = Some(item);
+        drop(slot);
+        self.changed.notify_all();
+        None
+    }
+
     /// Takes what is in it, or what comes within that time.
     pub(super) fn take(&self, patience: Duration) -> Taken<T> {
         let empty = |slot: &mut Slot<T>| slot.item.is_none() && !slot.closed;
@@ -132,6 +150,16 @@ mod tests {
         }
         putting.join().unwrap();
         assert_eq!((taken, mailbox.dropped()), ((0..100).collect(), 0));
+    }
+
+    #[test]
+    fn who_waits_for_a_while_gets_back_what_found_no_room() {
+        let mailbox = Mailbox::default();
+        assert_eq!((mailbox.put_within(1, LONG), mailbox.put_within(2, SHORT)), (None, Some(2)));
+        assert_eq!((mailbox.take(LONG), mailbox.put_within(2, LONG)), (Taken::Item(1), None));
+        mailbox.close();
+        assert_eq!((mailbox.put_within(3, LONG), mailbox.take(LONG)), (None, Taken::Item(2)));
+        assert_eq!((mailbox.take(LONG), mailbox.dropped()), (Taken::Closed, 0));
     }
 
     #[test]

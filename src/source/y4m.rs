@@ -7,7 +7,7 @@ use crate::uri::Uri;
 use crate::{Error, Result};
 use std::io::{BufReader, Chain, Cursor, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use y4m::{Colorspace, Decoder};
 
@@ -182,8 +182,17 @@ impl<R: Read> Read for Count<R> {
     }
 }
 
-/// Y4M on standard input.
-pub(super) struct StandardInput {
+/// There is one standard input, and what was read can't be read again: a source that is opened
+/// anew goes on where the last one was dropped.
+static STANDARD_INPUT: Mutex<Standard> = Mutex::new(Standard::Unread);
+
+enum Standard {
+    Unread,
+    Taken,
+    Left(Stream),
+}
+
+struct Stream {
     frames: Piped,
     stated: Arc<OnceLock<Stated>>,
 }
@@ -194,9 +203,31 @@ struct Stated {
     fps: Option<f64>,
 }
 
+/// Y4M on standard input.
+pub(super) struct StandardInput {
+    /// Always there, up to the drop.
+    stream: Option<Stream>,
+}
+
 impl StandardInput {
     pub(super) fn open(uri: &Uri) -> Result<Box<dyn Source>> {
         uri.done(&[])?;
+        let mut standard = STANDARD_INPUT.lock().unwrap_or_else(PoisonError::into_inner);
+        let stream = match std::mem::replace(&mut *standard, Standard::Taken) {
+            Standard::Left(stream) => stream,
+            Standard::Taken => return Err(uri.fault("standard input is read already")),
+            Standard::Unread => Stream::start().inspect_err(|_| *standard = Standard::Unread)?,
+        };
+        Ok(Box::new(Self { stream: Some(stream) }))
+    }
+
+    fn stated(&self) -> Option<&Stated> {
+        self.stream.as_ref()?.stated.get()
+    }
+}
+
+impl Stream {
+    fn start() -> Result<Self> {
         let stated = Arc::new(OnceLock::new());
         let told = Arc::clone(&stated);
         let mut reader = None;
@@ -204,21 +235,32 @@ impl StandardInput {
             let reader = match &mut reader {
                 Some(reader) => reader,
                 none => {
-                    let opened =
-                        Y4mReader::open(BufReader::with_capacity(1 << 16, std::io::stdin()), MOST_PIXELS)?;
+                    let stdin = BufReader::with_capacity(1 << 16, std::io::stdin());
+                    let opened = Y4mReader::open(stdin, MOST_PIXELS)?;
                     let _ = told.set(Stated { size: opened.size(), fps: opened.fps() });
                     none.insert(opened)
                 }
             };
             reader.read(frame)
         })?;
-        Ok(Box::new(Self { frames, stated }))
+        Ok(Self { frames, stated })
+    }
+}
+
+impl Drop for StandardInput {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            *STANDARD_INPUT.lock().unwrap_or_else(PoisonError::into_inner) = Standard::Left(stream);
+        }
     }
 }
 
 impl Source for StandardInput {
     fn next(&mut self, pool: &FramePool, patience: Duration) -> Result<Event> {
-        self.frames.next(pool, patience, None)
+        match &mut self.stream {
+            Some(stream) => stream.frames.next(pool, patience, None),
+            None => Ok(Event::End),
+        }
     }
 
     fn is_live(&self) -> bool {
@@ -226,11 +268,11 @@ impl Source for StandardInput {
     }
 
     fn fps(&self) -> Option<f64> {
-        self.stated.get()?.fps
+        self.stated()?.fps
     }
 
     fn describe(&self) -> String {
-        let size = self.stated.get().map(|stated| format!(", {}x{}", stated.size.0, stated.size.1));
+        let size = self.stated().map(|stated| format!(", {}x{}", stated.size.0, stated.size.1));
         format!("Y4M on standard input{}", size.unwrap_or_default())
     }
 }
