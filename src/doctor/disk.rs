@@ -37,13 +37,7 @@ fn judge(folder: &Path, free: u64, read_only: bool) -> Check {
     }
     let found = format!("{} free at {folder}", ByteSize(free));
     let advice = "free some room; journalctl --vacuum-size=50M is a start";
-    if free < LEAST {
-        Check::fail(NAME, found, advice)
-    } else if free < ENOUGH {
-        Check::warn(NAME, found, advice)
-    } else {
-        Check::ok(NAME, found)
-    }
+    Check::of_amount(NAME, free, LEAST..ENOUGH, found, advice)
 }
 
 #[cfg(test)]

@@ -22,13 +22,7 @@ pub(super) fn check(options: &Options) -> Check {
     };
     let found = format!("{} of {} free", ByteSize(free), ByteSize(total));
     let advice = "end other programs, or use a smaller model or camera size";
-    if free < LEAST {
-        Check::fail(NAME, found, advice)
-    } else if free < ENOUGH {
-        Check::warn(NAME, found, advice)
-    } else {
-        Check::ok(NAME, found)
-    }
+    Check::of_amount(NAME, free, LEAST..ENOUGH, found, advice)
 }
 
 #[cfg(test)]

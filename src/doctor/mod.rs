@@ -70,6 +70,23 @@ impl Check {
     fn fail(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { verdict: Verdict::Fail, ..Self::warn(name, found, advice) }
     }
+
+    /// An amount that is short below the end of `limits`, and too little below their start.
+    fn of_amount(
+        name: &'static str,
+        amount: u64,
+        limits: std::ops::Range<u64>,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        if amount < limits.start {
+            Self::fail(name, found, advice)
+        } else if amount < limits.end {
+            Self::warn(name, found, advice)
+        } else {
+            Self::ok(name, found)
+        }
+    }
 }
 
 /// What is examined.
