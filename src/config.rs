@@ -35,10 +35,14 @@ pub struct Config {
     pub gpio: Option<bool>,
     /// The model: a bundle's folder or `.vlu` file, or the name of the embedded one.
     pub model: Option<String>,
+    /// Lighter ones that may stand in for it, the best first.
+    pub lighter_models: Vec<String>,
     /// Number format of the model.
     pub dtype: Option<Dtype>,
     /// Threads of the model, 1..=512.
     pub threads: Option<u16>,
+    /// Blend of the restored picture (1) and the input (0), 0..=1.
+    pub strength: Option<f32>,
     /// The least share of each side at which the governor may restore, above 0 and at most 1.
     pub min_scale: Option<f64>,
     /// The largest such share.
@@ -93,6 +97,9 @@ impl Config {
         if self.threads.is_some_and(|threads| !(1..=512).contains(&threads)) {
             return Err("threads is outside 1 to 512".into());
         }
+        if self.strength.is_some_and(|strength| !(0.0..=1.0).contains(&strength)) {
+            return Err("strength is outside 0 to 1".into());
+        }
         let (least, most) = (self.min_scale, self.max_scale);
         if least.iter().chain(&most).any(|scale| !(*scale > 0.0 && *scale <= 1.0)) {
             return Err("min_scale and max_scale are shares above 0 and at most 1".into());
@@ -126,6 +133,7 @@ mod tests {
         let given = [source.is_some(), fps.is_some(), detect_every.is_some(), task.is_some()];
         let given_too = [board.is_some(), model.is_some(), dtype.is_some(), threads.is_some()];
         assert_eq!((given, given_too), ([true; 4], [true; 4]));
+        assert!(whole.strength.is_some() && whole.lighter_models.is_empty());
         assert!(whole.min_scale.is_some() && whole.max_scale.is_some() && whole.gpio.is_some());
     }
 
@@ -151,6 +159,7 @@ mod tests {
             ("board = \"pi\"", "raspberry-pi-5"),
             ("threads = 0", "1 to 512"),
             ("threads = -1", "line 1"),
+            ("strength = 1.1", "0 to 1"),
             ("min_scale = 0.0", "above 0"),
             ("max_scale = 1.5", "at most 1"),
             ("min_scale = 0.8\nmax_scale = 0.5", "is above max_scale"),

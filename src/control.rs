@@ -2,7 +2,8 @@
 
 use crate::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 /// Bytes of a task's words.
 const MAX_WORDS: usize = 200;
@@ -16,6 +17,8 @@ pub struct Controls {
     task: Mutex<Option<Arc<str>>>,
     reload: AtomicBool,
     stop: AtomicBool,
+    /// When the end was asked for by somebody.
+    asked: OnceLock<Instant>,
 }
 
 impl Controls {
@@ -63,9 +66,20 @@ impl Controls {
         self.reload.swap(false, Ordering::Acquire)
     }
 
-    /// Asks the loop to end.
+    /// Asks the loop to end, within a second.
     pub fn stop(&self) {
+        self.asked.get_or_init(Instant::now);
+        self.wind_up();
+    }
+
+    /// Lets the loop end because its frames have: what is under way may take its time.
+    pub(crate) fn wind_up(&self) {
         self.stop.store(true, Ordering::Release);
+    }
+
+    /// When somebody first asked for the end.
+    pub fn stop_asked(&self) -> Option<Instant> {
+        self.asked.get().copied()
     }
 
     /// Whether it shall end.
@@ -87,8 +101,10 @@ mod tests {
         assert_eq!((controls.bypass(), controls.task().as_deref()), (false, Some("dehaze")));
         controls.request_reload();
         assert!(controls.take_reload() && !controls.take_reload());
+        controls.wind_up();
+        assert!(controls.stopped() && controls.stop_asked().is_none());
         controls.stop();
-        assert!(controls.stopped());
+        assert!(controls.stop_asked().is_some());
     }
 
     #[test]

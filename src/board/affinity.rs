@@ -1,4 +1,4 @@
-//! Which cores a thread runs on, and its name in `top -H`.
+//! Which cores a thread runs on, whom it lets pass, and its name in `top -H`.
 
 use crate::Result;
 
@@ -43,6 +43,33 @@ pub fn bind(cores: &[usize]) -> Result<Vec<usize>> {
 pub fn bind(_: &[usize]) -> Result<Vec<usize>> {
     Ok(Vec::new())
 }
+
+/// Puts the calling thread behind others by so many steps of `nice`, and those that it starts
+/// later; where the system refuses it stays where it was.
+#[cfg(target_os = "linux")]
+pub fn step_back(steps: i32) {
+    if let Err(e) = rustix::process::nice(steps) {
+        log::debug!("a thread keeps its priority: {e}");
+    }
+}
+
+/// Changes nothing: elsewhere priorities are of whole processes.
+#[cfg(not(target_os = "linux"))]
+pub fn step_back(_: i32) {}
+
+/// Lets the calling thread run at once when it has something to do, though others have not used
+/// up their time; in return it runs for no longer than half a millisecond at a time while they
+/// wait. Takes Linux 6.12.
+#[cfg(target_os = "linux")]
+pub fn step_in() {
+    if let Err(e) = super::slice::request(std::time::Duration::from_micros(500)) {
+        log::debug!("a thread keeps its time slice: {e}");
+    }
+}
+
+/// Changes nothing: only Linux lets a thread choose.
+#[cfg(not(target_os = "linux"))]
+pub fn step_in() {}
 
 /// Names the calling thread; Linux shows the first 15 bytes.
 #[cfg(target_os = "linux")]

@@ -12,6 +12,8 @@
 pub mod affinity;
 pub mod gpio;
 pub mod profile;
+#[cfg(target_os = "linux")]
+mod slice;
 pub(crate) mod sysfs;
 pub mod thermal;
 

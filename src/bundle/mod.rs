@@ -12,7 +12,7 @@
 //! # Ok::<(), vlunet::Error>(())
 //! ```
 
-mod builder;
+pub(crate) mod builder;
 #[cfg(feature = "embedded-model")]
 mod embedded;
 mod files;

@@ -168,6 +168,11 @@ impl Prompts {
         })
     }
 
+    /// Whether a d_I of the one means the same to the other: their prompts have the same vectors.
+    pub fn same_space(&self, other: &Self) -> bool {
+        self.text_features.is_some() && self.text_features == other.text_features
+    }
+
     /// The d_I that stands for a prompt: its text's vector, to which training has pulled
     /// pictures of that degradation.
     pub fn degradation(&self, index: usize) -> Option<ArrayView1<'_, f32>> {

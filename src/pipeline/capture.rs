@@ -62,6 +62,7 @@ impl Reader<'_> {
                 Ok(source) => {
                     let description = source.describe();
                     self.shared.telemetry.update(|status| status.source = description);
+                    self.shared.set_source_fps(source.fps());
                     self.sequence = None;
                     return Some(source);
                 }

@@ -56,10 +56,14 @@ pub(super) type Choice = (usize, f64, Heat);
 /// Chooses the level from what frames cost.
 #[derive(Debug)]
 pub struct Governor {
+    /// The dearest first.
     ladder: Vec<Level>,
-    /// Seconds that the work for one frame took on average at each level, where it was tried.
-    costs: Vec<Option<f64>>,
+    /// MACs per pixel of each model.
+    tiers: Vec<f64>,
+    scales: RangeInclusive<f64>,
     at: usize,
+    /// Seconds that the work for one frame took on average at the present level.
+    cost: Option<f64>,
     period: f64,
     heat: Heat,
     over: u32,
@@ -69,30 +73,62 @@ pub struct Governor {
 }
 
 impl Governor {
-    /// A governor that holds `fps` with `tiers` models (the best first).
+    /// A governor that holds `fps` with models of so many MACs per pixel, the best first.
     ///
-    /// It starts with the smallest picture, whose cost says at once which level will hold: to
-    /// begin with the largest would show nothing for a second on a small board.
+    /// It starts with the least work, whose cost says at once which level will hold: to begin
+    /// with the most would show nothing for a second on a small board.
     /// Internal resolutions outside `scales` (shares of each side) aren't used.
-    pub fn new(fps: f64, tiers: usize, scales: &RangeInclusive<f64>) -> Self {
-        let rungs = |tier| {
-            let allowed = RUNGS.iter().filter(move |(scale, _)| scales.contains(scale));
-            allowed.map(move |&(scale, every)| Level { tier, scale, every })
-        };
-        let mut ladder: Vec<Level> = (0..tiers.max(1)).flat_map(rungs).collect();
-        if ladder.is_empty() {
-            ladder.push(Level { scale: *scales.end(), ..Level::BEST });
-        }
-        Self {
-            costs: vec![None; ladder.len()],
-            at: start(&ladder),
-            ladder,
+    pub fn new(fps: f64, tiers: &[f64], scales: &RangeInclusive<f64>) -> Self {
+        let mut governor = Self {
+            ladder: Vec::new(),
+            tiers: tiers.to_vec(),
+            scales: scales.clone(),
+            at: 0,
+            cost: None,
             period: period(fps),
             heat: Heat::Cool,
             over: 0,
             room_since: None,
             patience: SETTLING,
             last_up: None,
+        };
+        governor.build();
+        governor
+    }
+
+    fn build(&mut self) {
+        let rungs = |tier| {
+            let allowed = RUNGS.iter().filter(|(scale, _)| self.scales.contains(scale));
+            allowed.map(move |&(scale, every)| Level { tier, scale, every })
+        };
+        let mut ladder: Vec<Level> = (0..self.tiers.len().max(1)).flat_map(rungs).collect();
+        if ladder.is_empty() {
+            ladder.push(Level { scale: *self.scales.end(), ..Level::BEST });
+        }
+        ladder.sort_by(|a, b| self.weight(b).total_cmp(&self.weight(a)));
+        self.ladder = ladder;
+        self.at = self.ladder.iter().rposition(|level| level.every == 1).unwrap_or(0);
+        self.forget();
+    }
+
+    /// What a frame costs at a level, in a unit of its own.
+    fn weight(&self, level: &Level) -> f64 {
+        self.tiers.get(level.tier).copied().unwrap_or(1.0).max(1e-9) * level.share()
+    }
+
+    /// Other internal resolutions are allowed: it starts again among them.
+    pub fn set_scales(&mut self, scales: &RangeInclusive<f64>) {
+        self.scales = scales.clone();
+        self.build();
+    }
+
+    /// Other models are there, as in [`Self::new`].
+    pub fn set_tiers(&mut self, tiers: &[f64]) {
+        if self.tiers == tiers {
+            self.forget();
+        } else {
+            self.tiers = tiers.to_vec();
+            self.build();
         }
     }
 
@@ -119,7 +155,7 @@ impl Governor {
     /// Forgets what levels cost: another size of frames, another model. The level stays until
     /// the new costs are known.
     pub fn forget(&mut self) {
-        self.costs.fill(None);
+        self.cost = None;
         (self.over, self.room_since, self.last_up, self.patience) = (0, None, None, SETTLING);
     }
 
@@ -145,8 +181,8 @@ impl Governor {
     /// At levels that restore every n-th frame `work` is the mean over n frames.
     pub fn report(&mut self, work: Duration, now: Instant) -> Level {
         let work = work.as_secs_f64();
-        let cost = self.costs[self.at].map_or(work, |known| known + 0.25 * (work - known));
-        self.costs[self.at] = Some(cost);
+        let cost = self.cost.map_or(work, |known| known + 0.25 * (work - known));
+        self.cost = Some(cost);
         let budget = self.period * share_of_period(self.heat);
         if cost > budget {
             self.room_since = None;
@@ -170,7 +206,10 @@ impl Governor {
         self.patience = self.patience.max(PATIENCE_UP);
         let holds = |index: &usize| self.expected(*index).is_none_or(|cost| cost <= budget);
         let below = self.at + 1..self.ladder.len();
-        self.at = below.clone().find(holds).unwrap_or(self.ladder.len() - 1);
+        let at = below.clone().find(holds).unwrap_or(self.ladder.len() - 1);
+        if at != self.at {
+            (self.at, self.cost) = (at, None);
+        }
         self.over = 0;
     }
 
@@ -185,9 +224,7 @@ impl Governor {
         };
         let since = *self.room_since.get_or_insert(now);
         if now.duration_since(since) >= self.patience {
-            // What was measured long ago may not hold any more: it is measured anew.
-            self.costs[better] = None;
-            self.at = better;
+            (self.at, self.cost) = (better, None);
             self.room_since = None;
             self.last_up = Some(now);
         } else if self.last_up.is_some_and(|up| now.duration_since(up) > 4 * self.patience) {
@@ -195,20 +232,10 @@ impl Governor {
         }
     }
 
-    /// What a level should cost, by what the present one costs now and its share of the pixels.
-    /// None for another model that was never tried.
+    /// What a level should cost, by what the present one costs now.
     fn expected(&self, index: usize) -> Option<f64> {
-        let (level, present) = (self.ladder[index], self.level());
-        if level.tier != present.tier {
-            return self.costs[index];
-        }
-        Some(self.costs[self.at]? * level.share() / present.share())
+        Some(self.cost? * self.weight(&self.ladder[index]) / self.weight(&self.level()))
     }
-}
-
-/// The smallest picture of the best model, every frame.
-fn start(ladder: &[Level]) -> usize {
-    ladder.iter().rposition(|level| level.tier == 0 && level.every == 1).unwrap_or(0)
 }
 
 fn period(fps: f64) -> f64 {
@@ -230,7 +257,8 @@ mod tests {
         let (mut time, mut changes) = (0.0, 0);
         while time < seconds {
             let level = governor.level();
-            let work = full(time) * (0.05 + 0.95 * level.scale * level.scale) / f64::from(level.every);
+            let tier = if level.tier == 0 { 1.0 } else { 0.5 };
+            let work = full(time) * tier * (0.05 + 0.95 * level.scale * level.scale) / f64::from(level.every);
             let after = governor.report(Duration::from_secs_f64(work), start + Duration::from_secs_f64(time));
             changes += usize::from(after != level);
             time += work.max(governor.period);
@@ -241,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_fast_machine_comes_to_the_best_soon() {
-        let mut governor = (Governor::new(30.0, 1, &(0.25..=1.0)), Instant::now());
+        let mut governor = (Governor::new(30.0, &[1.0], &(0.25..=1.0)), Instant::now());
         let (level, changes) = simulate(&mut governor, 2.0, |_| 0.02);
         assert!(level == Level::BEST && changes <= 4, "{level:?} after {changes} changes");
         assert!(governor.0.reason().is_empty());
@@ -249,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_slow_one_comes_to_the_level_that_holds_and_stays_there() {
-        let mut governor = (Governor::new(10.0, 1, &(0.25..=1.0)), Instant::now());
+        let mut governor = (Governor::new(10.0, &[1.0], &(0.25..=1.0)), Instant::now());
         let (level, changes) = simulate(&mut governor, 120.0, |_| 0.24);
         assert_eq!(level, Level { tier: 0, scale: 0.5, every: 1 });
         assert!(changes <= 5, "{changes} changes");
@@ -258,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_busy_while_costs_quality_only_as_long_as_it_lasts() {
-        let mut governor = (Governor::new(10.0, 1, &(0.25..=1.0)), Instant::now());
+        let mut governor = (Governor::new(10.0, &[1.0], &(0.25..=1.0)), Instant::now());
         let busy = |time: f64| if (20.0..40.0).contains(&time) { 0.5 } else { 0.05 };
         assert!(simulate(&mut governor, 39.0, busy).0.scale < 0.5);
         assert_eq!(simulate(&mut governor, 60.0, |_| 0.05).0, Level::BEST);
@@ -266,7 +294,7 @@ mod tests {
 
     #[test]
     fn noise_in_the_times_does_not_make_it_swing() {
-        let mut governor = (Governor::new(10.0, 1, &(0.25..=1.0)), Instant::now());
+        let mut governor = (Governor::new(10.0, &[1.0], &(0.25..=1.0)), Instant::now());
         let jitter = |time: f64| 0.28 * (1.0 + 0.25 * (time * 37.0).sin());
         let (_, changes) = simulate(&mut governor, 600.0, jitter);
         assert!(changes <= 12, "{changes} changes in ten minutes");
@@ -274,7 +302,7 @@ mod tests {
 
     #[test]
     fn heat_takes_quality_away_and_gives_it_back() {
-        let mut governor = (Governor::new(10.0, 1, &(0.25..=1.0)), Instant::now());
+        let mut governor = (Governor::new(10.0, &[1.0], &(0.25..=1.0)), Instant::now());
         simulate(&mut governor, 10.0, |_| 0.07);
         assert_eq!(governor.0.level(), Level::BEST);
         governor.0.set_heat(Heat::Hot);
@@ -286,15 +314,20 @@ mod tests {
     }
 
     #[test]
-    fn a_smaller_model_comes_after_the_smallest_picture_and_limits_are_kept() {
-        let mut governor = (Governor::new(30.0, 2, &(0.5..=1.0)), Instant::now());
-        let scales: Vec<f64> = governor.0.ladder.iter().map(|level| level.scale).collect();
-        assert_eq!(scales, [1.0, 0.75, 0.5, 1.0, 0.75, 0.5]);
-        assert_eq!(simulate(&mut governor, 10.0, |_| 0.12).0.tier, 1);
+    fn lighter_models_stand_where_their_work_puts_them_and_limits_are_kept() {
+        let mut governor = (Governor::new(30.0, &[2.0, 1.0], &(0.5..=1.0)), Instant::now());
+        let places: Vec<(usize, f64)> = governor.0.ladder.iter().map(|l| (l.tier, l.scale)).collect();
+        assert_eq!(places, [(0, 1.0), (0, 0.75), (1, 1.0), (1, 0.75), (0, 0.5), (1, 0.5)]);
+        assert_eq!(governor.0.level(), Level { tier: 1, scale: 0.5, every: 1 });
+        assert_eq!(simulate(&mut governor, 10.0, |_| 0.08).0, Level { tier: 1, scale: 0.75, every: 1 });
         let level = governor.0.level();
         governor.0.forget();
         assert_eq!(governor.0.level(), level);
-        assert_eq!(Governor::new(30.0, 1, &(0.1..=0.6)).ladder[0].scale, 0.5);
-        assert_eq!(Governor::new(30.0, 1, &(0.6..=0.7)).level().scale, 0.7);
+        governor.0.set_tiers(&[1.0]);
+        assert_eq!(governor.0.ladder.len(), 3);
+        governor.0.set_scales(&(0.7..=0.8));
+        assert_eq!(governor.0.level().scale, 0.75);
+        assert_eq!(Governor::new(30.0, &[1.0], &(0.1..=0.6)).ladder[0].scale, 0.5);
+        assert_eq!(Governor::new(30.0, &[1.0], &(0.6..=0.7)).level().scale, 0.7);
     }
 }

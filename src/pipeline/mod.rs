@@ -28,6 +28,7 @@ mod governor;
 mod mailbox;
 mod models;
 mod outputs;
+mod reload;
 mod settings;
 mod shared;
 mod sight;

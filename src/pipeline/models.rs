@@ -1,9 +1,11 @@
 //! Models that are loaded while the loop runs: aside, tested, and only then taken.
 
-use super::Settings;
 use super::sight::Eyes;
-use super::workshop::Model;
+use super::workshop::{Model, Order, Prepared, prepare};
+use super::{Level, Settings};
 use crate::backend;
+use crate::bundle::Bundle;
+use crate::frame::Planes;
 use crate::restore::Restorer;
 use crate::vlm::Detector;
 use crate::{Error, Result};
@@ -15,6 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 pub(super) struct Loaded {
     pub(super) model: Arc<Model>,
     pub(super) eyes: Eyes,
+    /// Ready for the frames there were while it was loaded.
+    pub(super) prepared: Option<Prepared>,
 }
 
 /// Opens the model of the settings.
@@ -39,18 +43,60 @@ pub(super) fn load(settings: &Settings, number: u64) -> Result<Loaded> {
     if let Some(task) = &settings.task {
         bundle.prompts()?.find(task)?;
     }
-    let eyes = Eyes { model: number, bundle: Arc::clone(&bundle), detector };
-    Ok(Loaded { model: Arc::new(Model { number, bundle, options: settings.restore.clone() }), eyes })
+    let mut tiers = vec![Arc::clone(&bundle)];
+    for name in &settings.lighter {
+        tiers.push(lighter(&bundle, name)?);
+    }
+    let eyes = Eyes { model: number, bundle, detector };
+    let model = Model { number, tiers, options: settings.restore.clone() };
+    Ok(Loaded { model: Arc::new(model), eyes, prepared: None })
 }
 
-/// [`load`], and a test that every file is whole and the golden frame comes out right.
-pub(super) fn load_tested(settings: &Settings, number: u64) -> Result<Loaded> {
-    let loaded = load(settings, number)?;
-    let bundle = &loaded.model.bundle;
-    bundle.verify()?;
-    if let Some(golden) = bundle.golden()? {
-        Restorer::open(bundle, &settings.restore)?.self_test(&golden)?;
+/// A bundle that may stand in for `best` where that is too slow.
+fn lighter(best: &Bundle, name: &str) -> Result<Arc<Bundle>> {
+    let bundle = Bundle::find(name)?;
+    let same = best.prompts()?.same_space(&bundle.prompts()?);
+    same.then(|| Arc::new(bundle)).ok_or_else(|| {
+        let best = best.origin();
+        Error::Input(format!(
+            "{name} was trained with another VLM head than {best}: it can't follow what that one sees"
+        ))
+    })
+}
+
+/// The frames that a model is loaded for.
+pub(super) struct Purpose {
+    /// What the user restores by, if anything.
+    pub(super) task: Option<Arc<str>>,
+    /// Of the frames: (width, height); 0 where none has come.
+    pub(super) size: (u32, u32),
+    /// That they are restored at.
+    pub(super) scale: f64,
+}
+
+/// [`load`], and a test of everything that the loop will need: every file is whole, the golden
+/// frame comes out right, the head sees, and a frame of the present size is restored.
+pub(super) fn load_tested(settings: &Settings, number: u64, purpose: &Purpose) -> Result<Loaded> {
+    let mut loaded = load(settings, number)?;
+    let (width, height) = purpose.size;
+    for bundle in &loaded.model.tiers {
+        bundle.verify()?;
+        if let Some(golden) = bundle.golden()? {
+            Restorer::open(bundle, &settings.restore)?.self_test(&golden)?;
+        }
     }
+    if let Some(words) = &purpose.task {
+        loaded.eyes.bundle.prompts()?.find(words)?;
+    }
+    if width == 0 || height == 0 {
+        return Ok(loaded);
+    }
+    if let Some(detector) = &mut loaded.eyes.detector {
+        let grey = Planes::from_elem((3, height as usize, width as usize), 0.5);
+        detector.detect(grey.view())?;
+    }
+    let level = Level { scale: purpose.scale, ..Level::BEST };
+    loaded.prepared = Some(prepare(Order { model: Arc::clone(&loaded.model), level, size: purpose.size })?);
     Ok(loaded)
 }
 

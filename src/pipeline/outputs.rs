@@ -1,11 +1,12 @@
 //! The sinks, each on a thread of its own behind a mailbox.
 
 use super::mailbox::{Mailbox, Taken};
-use super::shared::{OpenSink, PATIENCE, Pulse, join_until, lock, spawn};
-use crate::Result;
+use super::shared::{Deadline, OpenSink, PATIENCE, Pulse, join_until, lock, spawn_swift};
 use crate::sink::{Output, Sink};
 use crate::telemetry::Telemetry;
 use crate::uri::without_secrets;
+use crate::{Error, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -57,6 +58,18 @@ impl Outputs {
     /// Where it can't be opened.
     pub(super) fn add(&self, uri: &str, fps: f64) -> Result<()> {
         let first = (self.open)(uri, fps, &self.telemetry)?;
+        self.start(uri, fps, Some(first))
+    }
+
+    /// The same for one that may not open yet: it is tried again until it does.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub(super) fn add_when_it_opens(&self, uri: &str, fps: f64) -> Result<()> {
+        self.start(uri, fps, None)
+    }
+
+    fn start(&self, uri: &str, fps: f64, first: Option<Box<dyn Sink>>) -> Result<()> {
         let (mailbox, pulse) = (Slot::default(), Pulse::new());
         let measures = Arc::new(AtomicBool::new(false));
         let mut outlets = lock(&self.outlets);
@@ -70,7 +83,7 @@ impl Outputs {
             open: Arc::clone(&self.open),
             fps,
         };
-        let thread = spawn("sink", &self.cores, move || feeder.run(first))?;
+        let thread = spawn_swift("sink", &self.cores, move || feeder.run(first))?;
         outlets.push(Outlet {
             uri: uri.into(),
             name: without_secrets(uri),
@@ -84,7 +97,7 @@ impl Outputs {
     }
 
     /// Ends a sink; false where there is none of that URI.
-    pub(super) fn remove(&self, uri: &str, deadline: Instant) -> bool {
+    pub(super) fn remove(&self, uri: &str, deadline: &Deadline<'_>) -> bool {
         let mut outlets = lock(&self.outlets);
         let Some(index) = outlets.iter().position(|outlet| outlet.uri == uri) else { return false };
         let outlet = outlets.remove(index);
@@ -130,7 +143,8 @@ impl Outputs {
             let silence = outlet.pulse.silence();
             if silence > STALL {
                 let waited = silence.as_secs();
-                self.telemetry.fault(&stalled(&outlet.name), format!("takes no frame since {waited} s"));
+                self.telemetry
+                    .lasting_fault(&stalled(&outlet.name), format!("takes no frame since {waited} s"));
             } else {
                 self.telemetry.mended(&stalled(&outlet.name));
             }
@@ -143,7 +157,7 @@ impl Outputs {
     }
 
     /// Waits until the sinks have closed their files; tells of those that don't in time.
-    pub(super) fn finish(&self, deadline: Instant) {
+    pub(super) fn finish(&self, deadline: &Deadline<'_>) {
         self.close();
         let outlets = std::mem::take(&mut *lock(&self.outlets));
         for outlet in outlets {
@@ -177,9 +191,10 @@ struct Feeder {
 }
 
 impl Feeder {
-    fn run(&mut self, first: Box<dyn Sink>) {
-        let mut sink = Some(first);
+    fn run(&mut self, first: Option<Box<dyn Sink>>) {
+        let mut sink = first;
         let mut retry_at = Instant::now();
+        let mut free = Instant::now();
         loop {
             self.pulse.beat();
             let (output, handed) = match self.mailbox.take(PATIENCE) {
@@ -188,7 +203,7 @@ impl Feeder {
                 Taken::Closed => break,
             };
             if sink.is_none() && Instant::now() >= retry_at {
-                match (self.open)(&self.uri, self.fps, &self.telemetry) {
+                match unpanicked(|| (self.open)(&self.uri, self.fps, &self.telemetry)) {
                     Ok(opened) => sink = Some(opened),
                     Err(e) => self.telemetry.fault(&self.name, e),
                 }
@@ -198,9 +213,11 @@ impl Feeder {
                 self.mailbox.lose();
                 continue;
             };
-            let waited = handed.elapsed();
-            let outcome = open.put(&output);
+            // While the frame before was still being written no hand-over could be made.
+            let waited = handed.max(free).elapsed();
+            let outcome = unpanicked(|| open.put(&output));
             let age = output.input.captured.elapsed();
+            free = Instant::now();
             if self.measures.load(Ordering::Relaxed) {
                 self.telemetry.update(|status| {
                     status.stage_ms.hand_over.add(waited);
@@ -216,8 +233,14 @@ impl Feeder {
                 }
             }
         }
-        if let Some(Err(e)) = sink.map(|mut sink| sink.finish()) {
+        if let Some(Err(e)) = sink.map(|mut sink| unpanicked(|| sink.finish())) {
             self.telemetry.fault(&self.name, e);
         }
     }
+}
+
+/// A sink that panics is lost like one that fails.
+fn unpanicked<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panicked = |_| Err(Error::Input("it panicked, which is a bug".into()));
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
 }

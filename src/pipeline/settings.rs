@@ -26,6 +26,8 @@ pub struct Settings {
     pub task: Option<String>,
     /// The model: a bundle's name or path.
     pub model: String,
+    /// Lighter ones that may stand in for it, the best first. They follow what its VLM head sees.
+    pub lighter: Vec<String>,
     /// How its restorer runs.
     pub restore: Options,
     /// Internal resolutions that a live picture may be restored at, as shares of each side,
@@ -50,6 +52,7 @@ impl Settings {
             detect_every: Duration::from_millis(500),
             task: None,
             model: crate::bundle::DEFAULT_BUNDLE.into(),
+            lighter: Vec::new(),
             restore: Options::default(),
             scales: 0.25..=1.0,
             cores: Cpu::default(),

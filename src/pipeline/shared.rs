@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub(super) looks: Mailbox<Arc<Frame>>,
     guidance: Mutex<Option<Arc<Guided>>>,
     detect_every_ms: AtomicU64,
+    /// That the source states.
+    source_fps: Mutex<Option<f64>>,
     pub(super) telemetry: Arc<Telemetry>,
 }
 
@@ -60,6 +62,7 @@ impl Shared {
             looks: Mailbox::default(),
             guidance: Mutex::default(),
             detect_every_ms: AtomicU64::new(500),
+            source_fps: Mutex::default(),
             telemetry,
         }
     }
@@ -77,6 +80,14 @@ impl Shared {
     pub(super) fn set_detect_every(&self, every: Duration) {
         let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
         self.detect_every_ms.store(every, Ordering::Relaxed);
+    }
+
+    pub(super) fn source_fps(&self) -> Option<f64> {
+        *lock(&self.source_fps)
+    }
+
+    pub(super) fn set_source_fps(&self, fps: Option<f64>) {
+        *lock(&self.source_fps) = fps;
     }
 
     pub(super) fn guide(&self, guided: Guided) {
@@ -130,6 +141,35 @@ impl Pulse {
     }
 }
 
+/// Steps of `nice` by which threads that restore stand behind those that capture and hand out:
+/// on few cores a frame that is ready must not wait until the next one is half restored. With 5
+/// one in a hundred still did, for a time slice.
+const BEHIND: i32 = 10;
+
+/// [`spawn`] for work that takes long: it stands behind the others.
+pub(super) fn spawn_behind(
+    name: &str,
+    cores: &[usize],
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    spawn(name, cores, move || {
+        affinity::step_back(BEHIND);
+        work();
+    })
+}
+
+/// [`spawn`] for work that is short and in a hurry.
+pub(super) fn spawn_swift(
+    name: &str,
+    cores: &[usize],
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    spawn(name, cores, move || {
+        affinity::step_in();
+        work();
+    })
+}
+
 /// Starts a named thread on some cores (any where empty).
 pub(super) fn spawn(
     name: &str,
@@ -147,10 +187,25 @@ pub(super) fn spawn(
     builder.spawn(bound).map_err(|e| Error::Input(format!("no thread can be started for {name}: {e}")))
 }
 
+/// A point in time that comes closer when somebody asks for the end.
+pub(super) struct Deadline<'a> {
+    pub(super) at: Instant,
+    pub(super) controls: &'a Controls,
+    /// What is left then.
+    pub(super) grace: Duration,
+}
+
+impl Deadline<'_> {
+    fn passed(&self) -> bool {
+        let asked = self.controls.stop_asked().map(|asked| asked + self.grace);
+        Instant::now() >= asked.map_or(self.at, |asked| asked.min(self.at))
+    }
+}
+
 /// Waits for a thread until a point in time; one that doesn't end is left to itself, false.
-pub(super) fn join_until(handle: JoinHandle<()>, deadline: Instant) -> bool {
+pub(super) fn join_until(handle: JoinHandle<()>, deadline: &Deadline<'_>) -> bool {
     while !handle.is_finished() {
-        if Instant::now() >= deadline {
+        if deadline.passed() {
             return false;
         }
         thread::sleep(Duration::from_millis(2));

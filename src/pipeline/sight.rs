@@ -6,7 +6,8 @@ use super::shared::{Guided, PATIENCE, Shared, lock};
 use crate::bundle::Task;
 use crate::frame::{Frame, Planes, to_planes};
 use crate::vlm::{Degradation, Detector, Guidance, Smoother, Smoothing};
-use crate::{Result, bundle::Bundle};
+use crate::{Error, Result, bundle::Bundle};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -82,7 +83,7 @@ impl Sight {
     /// as it was.
     pub(super) fn see(&mut self, frame: &Frame, shared: &Shared) {
         let task = shared.controls().task();
-        let outcome = match task {
+        let work = || match task {
             Some(words) => self.follow_user(words, shared),
             None => {
                 if self.forced.take().is_some() {
@@ -92,6 +93,10 @@ impl Sight {
                 self.look(frame, shared)
             }
         };
+        // What the engine trips over costs a look, not the thread.
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        let outcome =
+            outcome.unwrap_or_else(|_| Err(Error::Model("the VLM head panicked, which is a bug".into())));
         match outcome {
             Ok(()) => shared.telemetry.mended(FAULT),
             Err(e) => shared.telemetry.fault(FAULT, e),

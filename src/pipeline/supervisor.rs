@@ -3,20 +3,22 @@
 use super::Settings;
 use super::capture;
 use super::governor::Governor;
-use super::models::{self, Loaded, Watch};
+use super::models::{self, Loaded};
 use super::outputs::Outputs;
-use super::shared::{Doors, OpenSource, Pulse, Shared, join_until, lock, spawn};
+use super::reload::{Models, SourceSwitch};
+use super::shared::{
+    Deadline, Doors, OpenSource, Pulse, Shared, join_until, lock, spawn_behind, spawn_swift,
+};
 use super::sight::{self, Eyes, Sight};
 use super::worker::{Changes, Worker};
+use crate::Result;
 use crate::board::profile::Cpu;
 use crate::board::thermal::Level as Heat;
 use crate::source::Source;
 use crate::telemetry::{BoardState, Percentiles, Status, Telemetry};
-use crate::uri::without_secrets;
-use crate::{Error, Result};
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,13 +31,11 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// Capture threads given up before the watchdog is left to decide.
 const ABANDONED: usize = 3;
 /// From the wish to end until everything has ended.
-const GRACE: Duration = Duration::from_millis(900);
+pub(super) const GRACE: Duration = Duration::from_millis(900);
 /// The same for a file that has come to its end: its sinks may have much to write.
 const FILE_GRACE: Duration = Duration::from_secs(60);
 
-const MODEL_FAULT: &str = "model";
 const STUCK_FAULT: &str = "capture thread";
-const CONFIG_FAULT: &str = "configuration";
 
 /// What the loop calls while it runs.
 pub struct Hooks {
@@ -112,31 +112,27 @@ pub fn run_through(
     Ok(supervisor.end())
 }
 
-struct Supervisor {
-    settings: Settings,
+pub(super) struct Supervisor {
+    pub(super) settings: Settings,
     started: Instant,
-    shared: Arc<Shared>,
-    outputs: Arc<Outputs>,
-    changes: Arc<Mutex<Changes>>,
-    eyes: Arc<Mutex<Option<Eyes>>>,
-    open: OpenSource,
+    pub(super) shared: Arc<Shared>,
+    pub(super) outputs: Arc<Outputs>,
+    pub(super) changes: Arc<Mutex<Changes>>,
+    pub(super) eyes: Arc<Mutex<Option<Eyes>>>,
+    pub(super) source: SourceSwitch,
     capture: (JoinHandle<()>, Arc<Pulse>),
     worker: (JoinHandle<()>, Arc<Pulse>),
     others: Vec<JoinHandle<()>>,
     abandoned: usize,
     /// Cleared when the loop can't be saved from within.
     healthy: Arc<AtomicBool>,
-    models: u64,
-    watch: Option<Watch>,
-    loading: Option<mpsc::Receiver<Result<Loaded>>>,
-    /// The last one that was loaded did not pass.
-    model_failed: bool,
+    pub(super) models: Models,
     /// No frame may be lost: they are a file's.
-    lossless: bool,
+    pub(super) lossless: bool,
     observe: Box<dyn FnMut(&Status) + Send>,
     board: Box<dyn FnMut() -> (BoardState, Heat) + Send>,
-    reload: Box<dyn FnMut() -> Option<Result<Settings>> + Send>,
-    fps: f64,
+    pub(super) reload: Box<dyn FnMut() -> Option<Result<Settings>> + Send>,
+    pub(super) fps: f64,
 }
 
 impl Supervisor {
@@ -147,8 +143,10 @@ impl Supervisor {
         hooks: Hooks,
     ) -> Result<Self> {
         let shared = Arc::new(Shared::new(Arc::clone(telemetry)));
-        let Loaded { model, eyes } = models::load(&settings, 0)?;
+        let Loaded { model, eyes, .. } = models::load(&settings, 0)?;
+        telemetry.update(|status| status.model = model.describe());
         let source = open()?;
+        shared.set_source_fps(source.fps());
         let fps = settings.fps.or(source.fps()).unwrap_or(settings.fallback_fps);
         let outputs = Arc::new(Outputs::new(Arc::clone(telemetry), sink, settings.cores.other_cores.clone()));
         for uri in &settings.sinks {
@@ -158,7 +156,6 @@ impl Supervisor {
         shared.set_detect_every(settings.detect_every);
         telemetry.update(|status| {
             status.source = source.describe();
-            status.model = model.describe();
             status.fps_target = fps;
         });
 
@@ -166,7 +163,8 @@ impl Supervisor {
         let file_fps = (!live).then_some(fps);
         let sight = Sight::new(eyes, file_fps);
         let (patient, seeing) = if live { (None, Some(sight)) } else { (Some(sight), None) };
-        let governor = Governor::new(fps, 1, &if live { settings.scales.clone() } else { 1.0..=1.0 });
+        let governor =
+            Governor::new(fps, &model.costs(), &if live { settings.scales.clone() } else { 1.0..=1.0 });
         let healthy = Arc::new(AtomicBool::new(true));
         let mut worker = Worker::new(Arc::clone(&shared), Arc::clone(&outputs), model, governor, patient, {
             let (healthy, mut alive) = (Arc::clone(&healthy), hooks.alive);
@@ -181,38 +179,39 @@ impl Supervisor {
         let next_eyes = Arc::<Mutex<Option<Eyes>>>::default();
         let mut others = Vec::new();
         let (counter, workshop_shared) = (Arc::clone(&worker.counter), Arc::clone(&shared));
-        others.push(spawn("workshop", &settings.cores.restore_cores, move || {
+        others.push(spawn_behind("workshop", &settings.cores.restore_cores, move || {
             super::workshop::run(&workshop_shared, &counter)
         })?);
         if let Some(sight) = seeing {
             let (shared, next) = (Arc::clone(&shared), Arc::clone(&next_eyes));
-            others.push(spawn("sight", &settings.cores.other_cores, move || {
+            others.push(spawn_behind("sight", &settings.cores.other_cores, move || {
                 sight::run(&shared, sight, &next)
             })?);
         }
         let changes = Arc::clone(&worker.changes);
         let worker_pulse = Pulse::new();
         let pulse = Arc::clone(&worker_pulse);
-        let worker =
-            (spawn("worker", &settings.cores.restore_cores, move || worker.run(&pulse))?, worker_pulse);
+        let worker = (
+            spawn_behind("worker", &settings.cores.restore_cores, move || worker.run(&pulse))?,
+            worker_pulse,
+        );
+        let source_switch = SourceSwitch::new(open, live);
+        let open = source_switch.open(&shared.telemetry);
         let capture = start_capture(&shared, &open, Some(source), &settings.cores)?;
         Ok(Self {
-            watch: Watch::new(&settings.model),
+            models: Models::new(&settings),
             settings,
             started: Instant::now(),
             shared,
             outputs,
             changes,
             eyes: next_eyes,
-            open,
+            source: source_switch,
             capture,
             worker,
             others,
             abandoned: 0,
             healthy,
-            models: 0,
-            loading: None,
-            model_failed: false,
             lossless: !live,
             observe: hooks.observe,
             board: hooks.board,
@@ -236,6 +235,7 @@ impl Supervisor {
                 self.read_settings();
             }
             self.take_loaded();
+            self.hold_fps();
             if now >= board_at {
                 board_at = now + Duration::from_secs(2);
                 let (state, heat) = (self.board)();
@@ -247,10 +247,7 @@ impl Supervisor {
                 self.shared.telemetry.update(|status| rates.measure(status, now));
                 self.outputs.observe();
                 self.look_after_capture();
-                if self.watch.as_mut().is_some_and(|watch| watch.replaced(now)) {
-                    log::info!("the model's file is another: loading it");
-                    self.start_loading();
-                }
+                self.look_after_models(now);
                 (self.observe)(&self.shared.telemetry.status());
             }
         }
@@ -268,127 +265,47 @@ impl Supervisor {
         let seconds = silence.as_secs();
         if self.abandoned == ABANDONED {
             let message = format!("the source hangs since {seconds} s, again: the watchdog is to restart us");
-            self.shared.telemetry.fault(STUCK_FAULT, message);
+            self.shared.telemetry.lasting_fault(STUCK_FAULT, message);
             self.healthy.store(false, Ordering::Relaxed);
             return;
         }
         let message = format!("the source hangs since {seconds} s: left to itself, another is started");
         self.shared.telemetry.fault(STUCK_FAULT, message);
         self.abandoned += 1;
-        self.exchange_capture();
+        self.exchange_capture(Duration::ZERO);
     }
 
-    fn exchange_capture(&mut self) {
+    /// Has another thread read the source, once the one before has let go of it or the time is up.
+    pub(super) fn exchange_capture(&mut self, let_go: Duration) {
         self.capture.1.dismiss();
-        match start_capture(&self.shared, &self.open, None, &self.settings.cores) {
+        let deadline = Instant::now() + let_go;
+        while !self.capture.0.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let open = self.source.open(&self.shared.telemetry);
+        match start_capture(&self.shared, &open, None, &self.settings.cores) {
             Ok(capture) => self.capture = capture,
             Err(e) => self.shared.telemetry.fault(STUCK_FAULT, e),
-        }
-    }
-
-    fn read_settings(&mut self) {
-        match (self.reload)() {
-            None => {}
-            Some(Err(e)) => self.shared.telemetry.fault(CONFIG_FAULT, e),
-            Some(Ok(settings)) => {
-                self.shared.telemetry.mended(CONFIG_FAULT);
-                self.apply(settings);
-            }
-        }
-    }
-
-    /// Changes what is changed, and leaves the rest running.
-    fn apply(&mut self, new: Settings) {
-        let old = std::mem::replace(&mut self.settings, new.clone());
-        self.shared.set_detect_every(new.detect_every);
-        if new.task != old.task
-            && let Err(e) = self.shared.controls().set_task(new.task.as_deref())
-        {
-            self.shared.telemetry.fault(CONFIG_FAULT, e);
-        }
-        if let Some(fps) = new.fps.filter(|fps| Some(*fps) != old.fps) {
-            self.fps = fps;
-            lock(&self.changes).fps = Some(fps);
-            self.shared.telemetry.update(|status| status.fps_target = fps);
-        }
-        let running = self.outputs.uris();
-        for uri in running.iter().filter(|uri| !new.sinks.contains(uri)) {
-            self.outputs.remove(uri, Instant::now() + GRACE);
-        }
-        for uri in new.sinks.iter().filter(|uri| !running.contains(uri)) {
-            if let Err(e) = self.outputs.add(uri, self.fps) {
-                self.shared.telemetry.fault(&without_secrets(uri), e);
-            }
-        }
-        if new.source != old.source {
-            self.open = new.doors().source;
-            self.exchange_capture();
-        }
-        let same_model = new.model == old.model
-            && new.restore.dtype == old.restore.dtype
-            && new.restore.backend == old.restore.backend
-            && new.restore.strength == old.restore.strength;
-        // One that failed is tried again: that is what the signal was sent for.
-        if !same_model || self.model_failed {
-            self.watch = Watch::new(&new.model);
-            self.start_loading();
-        }
-    }
-
-    fn start_loading(&mut self) {
-        self.models += 1;
-        let (settings, number) = (self.settings.clone(), self.models);
-        let (sender, receiver) = mpsc::channel();
-        let work = move || drop(sender.send(models::load_tested(&settings, number)));
-        match spawn("load model", &self.settings.cores.restore_cores, work) {
-            Ok(_) => self.loading = Some(receiver),
-            Err(e) => self.shared.telemetry.fault(MODEL_FAULT, e),
-        }
-    }
-
-    /// Takes a model that was loaded aside, if it passed its test.
-    fn take_loaded(&mut self) {
-        let outcome = match self.loading.as_ref().map(mpsc::Receiver::try_recv) {
-            None | Some(Err(mpsc::TryRecvError::Empty)) => return,
-            Some(Ok(outcome)) => outcome,
-            Some(Err(mpsc::TryRecvError::Disconnected)) => Err(Error::Model("loading it panicked".into())),
-        };
-        self.loading = None;
-        self.model_failed = outcome.is_err();
-        match outcome {
-            Ok(Loaded { model, eyes }) => {
-                self.shared.telemetry.mended(MODEL_FAULT);
-                let description = model.describe();
-                self.shared.telemetry.update(|status| status.model = description);
-                let mut changes = lock(&self.changes);
-                changes.model = Some(model);
-                if self.lossless {
-                    changes.eyes = Some(eyes);
-                } else {
-                    *lock(&self.eyes) = Some(eyes);
-                }
-            }
-            Err(e) => self.shared.telemetry.fault(MODEL_FAULT, format!("{e}; the one before goes on")),
         }
     }
 
     /// Ends every thread that ends in time, and sums up.
     fn end(self) -> Summary {
         let ended_by_itself = self.worker.0.is_finished();
-        self.shared.controls().stop();
+        self.shared.controls().wind_up();
         let grace = if ended_by_itself { FILE_GRACE } else { GRACE };
         let asked = Instant::now();
-        let deadline = asked + grace;
+        let deadline = |part| Deadline { at: asked + part, controls: self.shared.controls(), grace: GRACE };
         self.shared.frames.close();
         self.shared.looks.close();
         // A frame under work is finished, if that takes no longer.
-        let finished = join_until(self.worker.0, deadline - grace / 3);
-        self.outputs.finish(deadline);
+        let finished = join_until(self.worker.0, &deadline(grace * 2 / 3));
+        self.outputs.finish(&deadline(grace));
         self.capture.1.dismiss();
         // The whole stays below a second, whatever hangs.
-        let soon = (asked + GRACE).max(Instant::now() + GRACE / 12);
-        let captured = join_until(self.capture.0, soon);
-        let others: Vec<bool> = self.others.into_iter().map(|thread| join_until(thread, soon)).collect();
+        let soon = Deadline { at: (asked + GRACE).max(Instant::now() + GRACE / 12), ..deadline(grace) };
+        let captured = join_until(self.capture.0, &soon);
+        let others: Vec<bool> = self.others.into_iter().map(|thread| join_until(thread, &soon)).collect();
         if !(finished && captured && others.into_iter().all(|ended| ended)) {
             log::debug!("a thread does not end: it is left to itself");
         }
@@ -408,7 +325,10 @@ fn start_capture(
 ) -> Result<(JoinHandle<()>, Arc<Pulse>)> {
     let pulse = Pulse::new();
     let (shared, open, own) = (Arc::clone(shared), Arc::clone(open), Arc::clone(&pulse));
-    Ok((spawn("capture", &cores.other_cores, move || capture::run(&shared, &open, first, &own))?, pulse))
+    Ok((
+        spawn_swift("capture", &cores.other_cores, move || capture::run(&shared, &open, first, &own))?,
+        pulse,
+    ))
 }
 
 /// What failed on the way of frames that may not be lost.

@@ -8,7 +8,7 @@ use super::mailbox::Taken;
 use super::outputs::Outputs;
 use super::shared::{Guided, PATIENCE, Pulse, Shared, lock};
 use super::sight::{Eyes, Sight};
-use super::workshop::{Counter, Model, Order, Shelf, prepare};
+use super::workshop::{Counter, Model, Order, Prepared, Shelf, prepare};
 use crate::board::thermal::Level as Heat;
 use crate::bundle::Task;
 use crate::frame::{Frame, Planes, Shrinker, fill_frame, to_planes};
@@ -16,6 +16,7 @@ use crate::restore::GuidedUpsampler;
 use crate::sink::Output;
 use crate::telemetry::State;
 use crate::{Error, Result};
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -28,12 +29,14 @@ const REST: Duration = Duration::from_secs(1);
 /// What others may change while the loop runs.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// Another model.
-    pub(super) model: Option<Arc<Model>>,
+    /// Another model, with its restorer for the present frames.
+    pub(super) model: Option<(Arc<Model>, Option<Prepared>)>,
     /// Its eyes, where a file's frames are seen by the worker itself.
     pub(super) eyes: Option<Eyes>,
     /// Another frame rate to hold.
     pub(super) fps: Option<f64>,
+    /// Other internal resolutions that are allowed.
+    pub(super) scales: Option<RangeInclusive<f64>>,
     /// Another temperature.
     pub(super) heat: Option<Heat>,
 }
@@ -76,6 +79,8 @@ struct Kit {
     cycle: (Duration, u32),
     /// What the last correction was made for, where it can be carried over to the next frame.
     carried: Option<Carried>,
+    /// The frame that it was made from, in samples.
+    scene: Scene,
 }
 
 /// A correction fits frames of the same size, restored for the same task at the same level.
@@ -85,6 +90,38 @@ impl Kit {
     /// Another picture: what was made for the one before must not be carried over to it.
     fn forget(&mut self) {
         (self.carried, self.cycle) = (None, (Duration::ZERO, 0));
+    }
+}
+
+/// A frame, as far as it takes to tell whether another shows the same scene.
+#[derive(Default)]
+struct Scene {
+    samples: Vec<u8>,
+    captured: Option<Instant>,
+}
+
+impl Scene {
+    /// A mean difference (of 255) that noise and motion don't make, but a cut does.
+    const CUT: u64 = 24;
+    /// After a pause of this length it may be another.
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    fn samples(frame: &Frame) -> impl Iterator<Item = u8> {
+        // An odd step, so that the samples wander over the channels.
+        frame.rgb.iter().step_by((frame.rgb.len() / 4096).max(1) | 1).copied()
+    }
+
+    fn keep(&mut self, frame: &Frame) {
+        self.samples.clear();
+        self.samples.extend(Self::samples(frame));
+        self.captured = Some(frame.captured);
+    }
+
+    fn shows(&self, frame: &Frame) -> bool {
+        let pause = self.captured.map(|captured| frame.captured.saturating_duration_since(captured));
+        let difference = self.samples.iter().zip(Self::samples(frame));
+        let difference: u64 = difference.map(|(a, b)| u64::from(a.abs_diff(b))).sum();
+        pause.is_some_and(|pause| pause < Self::PAUSE) && difference < Self::CUT * self.samples.len() as u64
     }
 }
 
@@ -118,6 +155,7 @@ impl Worker {
                 upsampler: GuidedUpsampler::new(),
                 cycle: (Duration::ZERO, 0),
                 carried: None,
+                scene: Scene::default(),
             },
             resting_until: None,
         }
@@ -237,11 +275,13 @@ impl Worker {
                 if !self.shelf.has(&next) {
                     self.shelf.want(&next, &self.counter);
                 } else if guided.is_some() {
-                    log::info!("frames are restored by {} from now on", next.model.bundle.origin());
+                    let description = next.model.describe();
+                    log::info!("frames are restored by {description} from now on");
+                    self.shared.telemetry.update(|status| status.model = description);
                     self.shelf.keep_only(&next);
                     self.model = next.model;
                     (self.next, self.guided) = (None, guided);
-                    self.governor.forget();
+                    self.governor.set_tiers(&self.model.costs());
                     self.kit.forget();
                 }
             }
@@ -260,13 +300,14 @@ impl Worker {
         let Some(prepared) = self.shelf.find(order) else { return Ok(None) };
         let start = Instant::now();
         let (width, height) = order.size;
-        let used = prepared.order.level;
+        let used = Level { every: order.level.every, ..prepared.order.level };
         let kit = &mut self.kit;
         let made_for = (order.size, guided.guidance.task, used);
         if kit.carried.is_some_and(|carried| carried != made_for) {
             kit.forget();
         }
-        let carry = kit.carried.is_some() && !kit.cycle.1.is_multiple_of(used.every);
+        let carry =
+            kit.carried.is_some() && !kit.cycle.1.is_multiple_of(used.every) && kit.scene.shows(frame);
         let whole = prepared.internal == order.size;
         let restored = if carry {
             None
@@ -276,6 +317,9 @@ impl Worker {
             } else {
                 let (width, height) = prepared.internal;
                 kit.shrinker.shrink(frame, width as usize, height as usize, &mut kit.input)?;
+            }
+            if used.every > 1 {
+                kit.scene.keep(frame);
             }
             Some(prepared.restorer.restore(kit.input.view(), &guided.guidance.degradation)?)
         };
@@ -315,7 +359,7 @@ impl Worker {
         }
         self.told = Some(news);
         let reason = self.governor.reason();
-        let tier = self.model.bundle.manifest().name.clone();
+        let tier = self.model.tier(used.tier).manifest().name.clone();
         self.shared.telemetry.update(|status| {
             let governed = &mut status.governor;
             (governed.tier, governed.scale, governed.every) = (tier, used.scale, used.every);
@@ -324,9 +368,13 @@ impl Worker {
     }
 
     fn take_changes(&mut self) {
-        let Changes { model, eyes, fps, heat } = std::mem::take(&mut *lock(&self.changes));
-        if let Some(model) = model {
+        let Changes { model, eyes, fps, scales, heat } = std::mem::take(&mut *lock(&self.changes));
+        if let Some((model, prepared)) = model {
             self.next = Some(model);
+            prepared.into_iter().for_each(|prepared| self.shelf.add(prepared));
+        }
+        if let Some(scales) = scales.filter(|_| self.patient.is_none()) {
+            self.governor.set_scales(&scales);
         }
         if let (Some(eyes), Some(sight)) = (eyes, &mut self.patient) {
             sight.replace(eyes);
@@ -337,5 +385,32 @@ impl Worker {
         if let Some(heat) = heat {
             self.governor.set_heat(heat);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correction_is_carried_to_the_same_scene_only() {
+        let mut frame = Frame::black(64, 48);
+        frame.rgb.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at % 192) as u8);
+        let mut scene = Scene::default();
+        assert!(!scene.shows(&frame));
+        scene.keep(&frame);
+        let mut next = frame.clone();
+        next.captured += Duration::from_millis(66);
+        // Noise of 10 and what moves.
+        next.rgb
+            .iter_mut()
+            .enumerate()
+            .for_each(|(at, byte)| *byte = byte.saturating_add((at * 7 % 20) as u8));
+        assert!(scene.shows(&next));
+        let mut later = next.clone();
+        later.captured += Duration::from_secs(2);
+        assert!(!scene.shows(&later));
+        next.rgb.fill(250);
+        assert!(!scene.shows(&next));
     }
 }

@@ -13,6 +13,7 @@ use crate::vlm::Degradation;
 use crate::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const FAULT: &str = "preparing a restorer";
 
@@ -23,25 +24,40 @@ const LEAST_SIDE: usize = 64;
 pub(super) struct Model {
     /// Rises with each model that is loaded.
     pub(super) number: u64,
-    pub(super) bundle: Arc<Bundle>,
+    /// The best first, at least one; the same d_I serves them all.
+    pub(super) tiers: Vec<Arc<Bundle>>,
     pub(super) options: Options,
 }
 
 impl Model {
     /// Name, version and number format, for people.
     pub(super) fn describe(&self) -> String {
-        let manifest = self.bundle.manifest();
-        let dtype = self.bundle.variant(self.options.dtype).map(|variant| variant.dtype.to_string());
-        format!("{} {} {}", manifest.name, manifest.version, dtype.unwrap_or_default())
+        let describe = |bundle: &Arc<Bundle>| {
+            let manifest = bundle.manifest();
+            let dtype = bundle.variant(self.options.dtype).map(|variant| variant.dtype.to_string());
+            format!("{} {} {}", manifest.name, manifest.version, dtype.unwrap_or_default())
+        };
+        self.tiers.iter().map(describe).collect::<Vec<_>>().join(", ")
+    }
+
+    /// MACs per pixel of each tier.
+    pub(super) fn costs(&self) -> Vec<f64> {
+        let cost = |bundle: &Arc<Bundle>| bundle.manifest().config.cost(512, 512).macs_per_pixel();
+        self.tiers.iter().map(cost).collect()
+    }
+
+    /// The bundle of a tier; the lightest for those beyond it.
+    pub(super) fn tier(&self, tier: usize) -> &Arc<Bundle> {
+        &self.tiers[tier.min(self.tiers.len() - 1)]
     }
 
     /// The size that frames of a size are restored at: (width, height), multiples of the
     /// network's.
-    pub(super) fn internal_size(&self, size: (u32, u32), scale: f64) -> (u32, u32) {
+    pub(super) fn internal_size(&self, size: (u32, u32), Level { tier, scale, .. }: Level) -> (u32, u32) {
         if scale >= 1.0 {
             return size;
         }
-        let multiple = self.bundle.manifest().config.multiple();
+        let multiple = self.tier(tier).manifest().config.multiple();
         let side = |side: u32| {
             let wanted = (f64::from(side) * scale / multiple as f64).round() as usize * multiple;
             let least = LEAST_SIDE.next_multiple_of(multiple);
@@ -61,8 +77,10 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// Whether one restorer serves both: how often it runs is no matter of its own.
     fn is_for(&self, other: &Self) -> bool {
-        self.model.number == other.model.number && self.level == other.level && self.size == other.size
+        let what = |order: &Self| (order.model.number, order.level.tier, order.level.scale, order.size);
+        what(self) == what(other)
     }
 }
 
@@ -78,7 +96,14 @@ pub(super) struct Prepared {
 #[derive(Default)]
 pub(super) struct Counter {
     pub(super) orders: Mailbox<Order>,
-    pub(super) ready: Mailbox<Prepared>,
+    pub(super) ready: Mailbox<Made>,
+}
+
+/// What came of an order.
+pub(super) enum Made {
+    Ready(Box<Prepared>),
+    /// It can't be filled, as a fault says.
+    Refused(Order),
 }
 
 /// Fills orders until the counter is closed.
@@ -89,12 +114,15 @@ pub(super) fn run(shared: &Shared, counter: &Counter) {
             Taken::Nothing if !shared.controls().stopped() => continue,
             Taken::Nothing | Taken::Closed => return,
         };
-        match prepare(order) {
+        match prepare(order.clone()) {
             Ok(prepared) => {
                 shared.telemetry.mended(FAULT);
-                counter.ready.put(prepared);
+                counter.ready.put(Made::Ready(Box::new(prepared)));
             }
-            Err(e) => shared.telemetry.fault(FAULT, e),
+            Err(e) => {
+                shared.telemetry.fault(FAULT, e);
+                counter.ready.put(Made::Refused(order));
+            }
         }
     }
 }
@@ -102,12 +130,12 @@ pub(super) fn run(shared: &Shared, counter: &Counter) {
 /// Opens a restorer and runs it once, which plans it for the size.
 pub(super) fn prepare(order: Order) -> Result<Prepared> {
     let Order { model, level, size } = &order;
-    let internal = model.internal_size(*size, level.scale);
+    let (internal, bundle) = (model.internal_size(*size, *level), model.tier(level.tier));
     // What the engine trips over must not take the workshop down.
     let restorer = catch_unwind(AssertUnwindSafe(|| {
-        let mut restorer = Restorer::open(&model.bundle, &model.options)?;
+        let mut restorer = Restorer::open(bundle, &model.options)?;
         let grey = Planes::from_elem((3, internal.1 as usize, internal.0 as usize), 0.5);
-        restorer.restore(grey.view(), &Degradation::of_prompt(&model.bundle.prompts()?, 0)?)?;
+        restorer.restore(grey.view(), &Degradation::of_prompt(&bundle.prompts()?, 0)?)?;
         Ok(restorer)
     }));
     let restorer = restorer.map_err(|_| Error::Model("the engine gave up on it".into()))??;
@@ -119,19 +147,31 @@ pub(super) fn prepare(order: Order) -> Result<Prepared> {
 pub(super) struct Shelf {
     prepared: Vec<Prepared>,
     ordered: Option<Order>,
+    /// What could not be made, and when.
+    refused: Option<(Order, Instant)>,
 }
 
 /// Restorers kept: the present level, the ones beside it.
 const KEPT: usize = 4;
 
+/// What was refused isn't asked for again for so long: memory may be free by then.
+const RETRY: Duration = Duration::from_secs(5);
+
 impl Shelf {
     /// Takes in what the workshop has finished; the oldest leaves.
     pub(super) fn stock(&mut self, counter: &Counter) {
-        while let Taken::Item(prepared) = counter.ready.take(std::time::Duration::ZERO) {
-            if self.ordered.as_ref().is_some_and(|ordered| ordered.is_for(&prepared.order)) {
+        while let Taken::Item(made) = counter.ready.take(Duration::ZERO) {
+            let order = match &made {
+                Made::Ready(prepared) => &prepared.order,
+                Made::Refused(order) => order,
+            };
+            if self.ordered.as_ref().is_some_and(|ordered| ordered.is_for(order)) {
                 self.ordered = None;
             }
-            self.add(prepared);
+            match made {
+                Made::Ready(prepared) => self.add(*prepared),
+                Made::Refused(order) => self.refused = Some((order, Instant::now())),
+            }
         }
     }
 
@@ -149,10 +189,12 @@ impl Shelf {
         self.prepared.iter().any(|prepared| prepared.order.is_for(order))
     }
 
-    /// Asks for one that isn't there, one at a time.
+    /// Asks for one that isn't there, one at a time; not at once for one that can't be made.
     pub(super) fn want(&mut self, order: &Order, counter: &Counter) {
         let asked = self.ordered.as_ref().is_some_and(|ordered| ordered.is_for(order));
-        if !asked && !self.has(order) {
+        let mut refused = self.refused.iter();
+        let refused = refused.any(|(refused, at)| refused.is_for(order) && at.elapsed() < RETRY);
+        if !asked && !refused && !self.has(order) {
             self.ordered = Some(order.clone());
             counter.orders.put(order.clone());
         }
@@ -160,7 +202,10 @@ impl Shelf {
 
     /// The restorer for an order, or the nearest there is for the same model and size.
     pub(super) fn find(&mut self, order: &Order) -> Option<&mut Prepared> {
-        let distance = |prepared: &Prepared| (prepared.order.level.scale - order.level.scale).abs();
+        let distance = |prepared: &Prepared| {
+            let Level { tier, scale, .. } = prepared.order.level;
+            (scale - order.level.scale).abs() + tier.abs_diff(order.level.tier) as f64
+        };
         let fitting = self.prepared.iter_mut().filter(|prepared| {
             prepared.order.model.number == order.model.number && prepared.order.size == order.size
         });

@@ -53,6 +53,16 @@ impl Telemetry {
         }
     }
 
+    /// [`Telemetry::fault`] for trouble that lasts: it counts once, however often it is reported
+    /// before it is mended.
+    pub fn lasting_fault(&self, kind: &str, message: impl std::fmt::Display) {
+        if let Some(fault) = self.lock().faults.get_mut(kind).filter(|fault| fault.active) {
+            fault.message = message.to_string();
+            return;
+        }
+        self.fault(kind, message);
+    }
+
     /// Reports that trouble of a kind is over.
     pub fn mended(&self, kind: &str) {
         let mended = self.lock().faults.get_mut(kind).is_some_and(|f| std::mem::take(&mut f.active));

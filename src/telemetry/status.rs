@@ -98,7 +98,8 @@ pub struct Stages {
     pub detect: Durations,
     /// Restoring, frames that pass untouched left out.
     pub restore: Durations,
-    /// From the end of restoring until the first sink takes the frame.
+    /// From the end of restoring, or from the time when the first sink is free if that is later,
+    /// until it takes the frame.
     pub hand_over: Durations,
 }
 

@@ -2,6 +2,7 @@
 
 mod flow;
 mod models;
+mod reload;
 mod sinks;
 mod sources;
 
@@ -47,6 +48,7 @@ struct Camera<F> {
     size: (u32, u32),
     period: Duration,
     next: u64,
+    skipped: u64,
     misbehave: F,
 }
 
@@ -56,6 +58,7 @@ enum Act {
     Repeat,
     Resize(u32, u32),
     GiveNothing,
+    Damage,
     Fail(&'static str),
     Hang,
     End,
@@ -81,6 +84,10 @@ impl<F: FnMut(u64) -> Act + Send> Source for Camera<F> {
                 std::thread::sleep(patience);
                 return Ok(Event::Nothing);
             }
+            Act::Damage => {
+                self.skipped += 1;
+                return Ok(Event::Nothing);
+            }
             Act::Fail(why) => return Err(crate::Error::Input(why.into())),
             Act::Hang => loop {
                 std::thread::park();
@@ -94,6 +101,10 @@ impl<F: FnMut(u64) -> Act + Send> Source for Camera<F> {
             Ok(())
         })?;
         Ok(Event::Frame(frame))
+    }
+
+    fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     fn is_live(&self) -> bool {
@@ -127,7 +138,13 @@ fn camera(act: impl Fn(u64, u64) -> Act + Send + Sync + 'static) -> OpenSource {
         let (act, opening) = (Arc::clone(&act), *openings);
         *openings += 1;
         let misbehave = move |frame| act(opening, frame);
-        Ok(Box::new(Camera { size: (64, 48), period: Duration::from_millis(20), next: 0, misbehave }))
+        Ok(Box::new(Camera {
+            size: (64, 48),
+            period: Duration::from_millis(20),
+            next: 0,
+            skipped: 0,
+            misbehave,
+        }))
     })
 }
 

@@ -1,7 +1,7 @@
 //! Models that are exchanged while the loop runs.
 
 use super::*;
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, builder};
 use std::path::Path;
 
 /// Lays the embedded bundle out as a .vlu file under that version.
@@ -44,6 +44,52 @@ fn a_bundle_that_is_replaced_takes_over_and_a_broken_one_does_not() {
         kept.len() > before + 10 && kept.last().is_some_and(|(input, restored)| input.rgb != restored.rgb)
     });
     running.stop();
+}
+
+/// A bundle folder like the embedded one, changed by `change` before its manifest is read.
+fn folder(path: &Path, change: impl FnOnce(&Path)) {
+    let bytes = Bundle::find("nano").unwrap().to_archive().unwrap();
+    tar::Archive::new(bytes.as_slice()).unpack(path).unwrap();
+    change(path);
+}
+
+#[test]
+fn a_lighter_model_stands_in_and_one_of_another_head_is_refused() {
+    let lighter = tempfile::tempdir().unwrap();
+    folder(lighter.path(), |path| {
+        let manifest = path.join("manifest.toml");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        std::fs::write(&manifest, text.replacen("name = \"nano\"", "name = \"light\"", 1)).unwrap();
+    });
+    let lighter = vec![lighter.path().display().to_string()];
+    let both = Settings { lighter: lighter.clone(), scales: 0.5..=0.5, ..settings(&["keep:"]) };
+    let loaded = super::super::models::load(&both, 0).unwrap().model;
+    assert_eq!(loaded.costs().len(), 2);
+    let names: Vec<&str> = (0..3).map(|tier| loaded.tier(tier).manifest().name.as_str()).collect();
+    assert_eq!(names, ["nano", "light", "light"]);
+    // Of two that cost the same the governor comes to the better one, by the other.
+    let running = Running::start(both, camera(|_, _| Act::Deliver));
+    running.until("the better one", 30, |status| status.governor.tier == "nano");
+    assert!(running.telemetry.status().model.contains(", light "));
+    running.stop();
+
+    let other = tempfile::tempdir().unwrap();
+    folder(other.path(), |path| {
+        let (vectors, manifest) = (path.join("prompts.safetensors"), path.join("manifest.toml"));
+        let mut bytes = std::fs::read(&vectors).unwrap();
+
+        let before = builder::sha256(&bytes);
+        // The lowest bits of the last number.
+        let last = bytes.len() - 4;
+        bytes[last] ^= 0xff;
+        std::fs::write(&vectors, &bytes).unwrap();
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        std::fs::write(&manifest, text.replace(&before, &builder::sha256(&bytes))).unwrap();
+    });
+    let lighter = vec![other.path().display().to_string()];
+    let refused = super::super::models::load(&Settings { lighter, ..settings(&["keep:"]) }, 0);
+    let message = refused.map(drop).unwrap_err().to_string();
+    assert!(message.contains("another VLM head"), "{message}");
 }
 
 #[test]

@@ -75,6 +75,51 @@ fn a_sink_that_fails_is_opened_anew_and_the_others_go_on() {
 }
 
 #[test]
+fn a_sink_that_panics_costs_nobody_else_a_frame_and_is_opened_anew() {
+    let openings = Arc::new(Mutex::new(0));
+    let opened = Arc::clone(&openings);
+    let panicking = move |uri: &str| {
+        let mut openings = opened.lock().unwrap();
+        *openings += u32::from(uri == "odd:");
+        let first = *openings == 1;
+        odd(uri, move || if first { panic!("a bug of the tests") } else { Ok(()) })
+    };
+    let source = camera(|_, _| Act::Deliver);
+    let running = Running::with(settings(&["keep:", "odd:"]), source, Hooks::default(), panicking);
+    running.until("the fault", 20, |status| {
+        status.faults.get("odd:").is_some_and(|fault| fault.active && fault.message.contains("panicked"))
+    });
+    running.until("its end", 6, |status| !status.faults["odd:"].active);
+    running.stop();
+}
+
+#[test]
+fn the_end_of_a_file_waits_for_its_sinks_until_somebody_asks_for_the_end() {
+    let slow = |uri: &str| {
+        odd(uri, || {
+            std::thread::sleep(Duration::from_millis(2500));
+            Ok(())
+        })
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["1.png", "2.png"] {
+        image::RgbImage::new(64, 48).save(folder.path().join(name)).unwrap();
+    }
+    let uri = format!("dir:{}", folder.path().display());
+    let source: OpenSource = Arc::new(move || crate::source::open(&uri));
+    let running = Running::with(settings(&["odd:"]), source, Hooks::default(), slow);
+    running.until("the last frame", 20, |status| status.frames_out == 2);
+    let start = Instant::now();
+    while !running.controls().stopped() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the end never came");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(!running.thread.is_finished());
+    let (took, _) = running.stop();
+    assert!(took < Duration::from_millis(1300), "{took:?}");
+}
+
+#[test]
 fn sinks_come_and_go_while_the_loop_runs() {
     let reload = || Some(Ok(settings(&["second:"])));
     let hooks = Hooks { reload: Box::new(reload), ..Hooks::default() };

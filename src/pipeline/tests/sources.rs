@@ -110,6 +110,20 @@ fn another_size_in_the_midst_of_the_stream_is_taken() {
 }
 
 #[test]
+fn damaged_frames_are_counted_once_and_not_as_lost() {
+    let running = Running::start(
+        settings(&["keep:"]),
+        camera(|_, frame| if frame % 4 == 1 { Act::Damage } else { Act::Deliver }),
+    );
+    running.until("frames", 20, |status| status.frames_in > 60);
+    let (_, summary) = running.stop();
+    // One of four.
+    assert!((summary.frames_in / 3).abs_diff(summary.damaged) <= 1, "{summary:?}");
+    let lost_at_the_source = summary.dropped.saturating_sub(summary.frames_in - summary.frames_out);
+    assert_eq!(lost_at_the_source, 0, "{summary:?}");
+}
+
+#[test]
 fn black_frames_are_restored_as_any() {
     let source = camera(|_, frame| if frame % 3 == 0 { Act::Deliver } else { Act::Repeat });
     let running = Running::start(Settings { task: None, ..settings(&["keep:"]) }, source);

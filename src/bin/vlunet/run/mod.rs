@@ -20,6 +20,9 @@ use vlunet::{Error, Result, restore};
 /// Where frames go when nobody says it.
 const DEFAULT_SINK: &str = "http://127.0.0.1:8080";
 
+/// Where packages put models, each in a folder of its tier's name.
+const MODELS: &str = "/usr/share/vlunet/models";
+
 /// Restores a camera's pictures live.
 ///
 /// Frames come from the source, are looked at for their degradation, restored, and go to the
@@ -51,9 +54,9 @@ pub struct Args {
     #[arg(short, long)]
     task: Option<String>,
 
-    /// Blend of the restored picture (1) and the input (0).
-    #[arg(long, value_parser = strength, default_value = "1")]
-    strength: f32,
+    /// Blend of the restored picture (1) and the input (0); 1 where not given.
+    #[arg(long, value_parser = strength)]
+    strength: Option<f32>,
 
     /// The smallest internal resolution, as a share of each side, that may be used to hold the
     /// frame rate; 0.25 where not given.
@@ -90,9 +93,15 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// The model: a bundle's folder or .vlu file, or the name of the embedded one.
+    /// The model: a bundle's folder or .vlu file, or the name of the embedded one; the one that is
+    /// installed for the board's tier where not given, else the embedded one.
     #[arg(short, long, value_name = "PATH|NAME")]
     model: Option<String>,
+
+    /// A lighter model that may stand in where that one is too slow, once for each; it follows the
+    /// same VLM head.
+    #[arg(long = "lighter-model", value_name = "PATH|NAME")]
+    lighter_models: Vec<String>,
 
     /// Number format of the model; the bundle's best where not given.
     #[arg(long, value_enum)]
@@ -122,7 +131,8 @@ impl Args {
 
     /// What the flags say, else the file, else the board.
     fn settings(&self, config: Config, board: &Board) -> Result<Settings> {
-        let model = self.model.clone().or(config.model).unwrap_or_else(|| DEFAULT_BUNDLE.into());
+        let model =
+            self.model.clone().or(config.model).unwrap_or_else(|| installed(&board.profile.model.tier));
         let threads = self.threads.or(config.threads);
         let threads = threads.or_else(|| board.profile.cpu.threads.and_then(|n| n.try_into().ok()));
         let model = ModelArgs { model, dtype: self.dtype, backend: self.backend, threads };
@@ -140,12 +150,16 @@ impl Args {
         let every = self.detect_every.map(|span| *span).or(config.detect_every);
         let least = self.min_scale.or(config.min_scale).unwrap_or(0.25);
         let most = self.max_scale.or(config.max_scale).unwrap_or(1.0);
+        let strength = self.strength.or(config.strength).unwrap_or(1.0);
+        let lighter =
+            if self.lighter_models.is_empty() { config.lighter_models } else { self.lighter_models.clone() };
         Ok(Settings {
+            lighter,
             fps: self.fps.or(config.fps),
             fallback_fps: board.profile.fps,
             detect_every: every.unwrap_or(Duration::from_millis(500)),
             task: self.task.clone().or(config.task),
-            restore: restore::Options { dtype, strength: self.strength, ..model.restore_options()? },
+            restore: restore::Options { dtype, strength, ..model.restore_options()? },
             scales: least.min(most)..=most,
             cores: board.profile.cpu.clone(),
             frames: self.frames,
@@ -182,6 +196,12 @@ pub fn run(args: Args) -> Result<()> {
         age_ms.p99
     );
     whole(&summary)
+}
+
+/// The model that a package has installed for a tier, else the embedded one.
+fn installed(tier: &str) -> String {
+    let path = Path::new(MODELS).join(tier);
+    if path.join("manifest.toml").exists() { path.display().to_string() } else { DEFAULT_BUNDLE.into() }
 }
 
 /// An error where not all of a file's frames have arrived, for the exit code.

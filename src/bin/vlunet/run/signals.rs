@@ -5,7 +5,7 @@ use vlunet::telemetry::Telemetry;
 use vlunet::{Error, Result};
 
 /// SIGINT and SIGTERM end the loop cleanly, SIGHUP has the configuration read again; a second
-/// SIGINT or SIGTERM ends the program at once.
+/// SIGINT or SIGTERM ends the program at once, and so does the first before anything is open.
 #[cfg(unix)]
 pub fn heed(telemetry: &Arc<Telemetry>) -> Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -16,7 +16,9 @@ pub fn heed(telemetry: &Arc<Telemetry>) -> Result<()> {
         for signal in signals.forever() {
             match signal {
                 SIGHUP => telemetry.controls().request_reload(),
-                _ if telemetry.controls().stopped() => std::process::exit(128 + signal),
+                _ if telemetry.controls().stop_asked().is_some() || telemetry.status().model.is_empty() => {
+                    std::process::exit(128 + signal)
+                }
                 _ => telemetry.controls().stop(),
             }
         }

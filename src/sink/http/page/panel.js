@@ -47,8 +47,8 @@ function drawStatus(status) {
   drawScores(detected);
   write("fps-in", number(status.fps_in, 1));
   write("fps-out", number(status.fps_out, 1));
-  const { source, restore, sinks } = status.dropped;
-  write("dropped", String(source + restore + sum(Object.values(sinks))));
+  const { source, damaged, restore, sinks } = status.dropped;
+  write("dropped", String(source + damaged + restore + sum(Object.values(sinks))));
   for (const rank of ["p50", "p90", "p99"]) write(rank, ms(status.age_ms[rank]));
   drawFacts(status);
   drawFaults(status.faults);
