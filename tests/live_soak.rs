@@ -76,11 +76,12 @@ fn a_long_run_takes_no_more_than_a_short_one() {
         bytes
     };
     read_for(Duration::from_secs(2));
-    let mut samples = Vec::new();
+    let (mut samples, mut ages) = (Vec::new(), Vec::new());
     let start = Instant::now();
     while start.elapsed() < duration {
         assert!(read_for(duration / 20) > 10_000, "the stream stands still");
         samples.push((start.elapsed().as_secs_f64(), Held::by(process)));
+        ages.push(age_p99(port));
     }
     drop(stream);
     let mut output = String::new();
@@ -95,6 +96,12 @@ fn a_long_run_takes_no_more_than_a_short_one() {
     // Over less than minutes a page here or there makes a large slope: what counts then is growth.
     let grown = last.kib.saturating_sub(first.kib);
     assert!(if seconds >= 600 { slope < 1.0 } else { grown < 4096 }, "{slope:.2} MiB per hour, {samples:?}");
+    // Each is of half a minute; what one of them met by chance says nothing about a drift.
+    let (early, late) = (median(&ages[..5]), median(&ages[ages.len() - 5..]));
+    println!("age p99: {early:.1} ms at first, {late:.1} ms at last: {:+.1} %", 100.0 * (late / early - 1.0));
+    if seconds >= 600 {
+        assert!(late < 1.05 * early, "{ages:?}");
+    }
     let summary: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!(summary["faults"], serde_json::json!({}), "{summary}");
     assert!(summary["frames_out"].as_u64().unwrap() > seconds, "{summary}");
@@ -107,4 +114,21 @@ fn slope_kib_per_second(samples: &[(f64, Held)]) -> f64 {
     let (x, y) = (mean(&mut samples.iter().map(|s| s.0)), mean(&mut samples.iter().map(|s| s.1.kib as f64)));
     let covariance: f64 = samples.iter().map(|s| (s.0 - x) * (s.1.kib as f64 - y)).sum();
     covariance / samples.iter().map(|s| (s.0 - x).powi(2)).sum::<f64>()
+}
+
+/// Of the last half minute, in milliseconds.
+fn age_p99(port: u32) -> f64 {
+    let mut stream = TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap())).unwrap();
+    let request = format!("GET /api/status HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    status["age_ms"]["p99"].as_f64().unwrap()
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }

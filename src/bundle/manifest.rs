@@ -64,6 +64,16 @@ pub struct VlmManifest {
     pub config: ClipConfig,
     /// How a picture becomes its input.
     pub preprocessing: Preprocessing,
+    /// How far d_I is drawn from what the tower sees to the text vectors of the degradations that
+    /// it takes this for, weighted by their probabilities: 0, as in the paper, to 1. A tower that
+    /// is small is less sure than the prompts that its restorer was trained with.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub text_share: f32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(share: &f32) -> bool {
+    *share == 0.0
 }
 
 /// How a picture becomes the VLM head's input: the shorter side is resized to the tower's
@@ -196,6 +206,9 @@ impl Manifest {
             let Preprocessing { mean, std, .. } = &vlm.preprocessing;
             if !mean.iter().chain(std).all(sane) || std.iter().any(|x| *x < 1e-3) {
                 return Err("its preprocessing constants are out of range".into());
+            }
+            if !(0.0..=1.0).contains(&vlm.text_share) {
+                return Err("its text_share is no number of 0 to 1".into());
             }
         }
         if self.variants.is_empty() {

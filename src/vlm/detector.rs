@@ -12,6 +12,8 @@ pub struct Detector {
     session: Session,
     image_size: usize,
     preprocessing: Preprocessing,
+    /// See [`VlmManifest::text_share`].
+    text_share: f32,
     prompts: Vec<Prompt>,
     text_features: Array2<f32>,
 }
@@ -101,6 +103,7 @@ impl Detector {
                 .session(&[("image", &[1, 3, side, side])])?,
             image_size: side,
             preprocessing: manifest.preprocessing.clone(),
+            text_share: manifest.text_share,
             text_features: text_features.clone(),
             prompts: prompts.to_vec(),
         })
@@ -124,14 +127,35 @@ impl Detector {
         }
         let degradation =
             Degradation::new(vector).map_err(|e| Error::Model(format!("the VLM head's {e}")))?;
-        let logits = self.text_features.dot(&ArrayView1::from(degradation.as_slice()));
-        let scores = self
-            .prompts
-            .iter()
-            .zip(logits.iter().zip(softmax(logits.view())))
-            .map(|(prompt, (&logit, probability))| Score { prompt: prompt.clone(), logit, probability })
-            .collect();
+        let scores = self.scores(&degradation);
+        let degradation = match self.text_share {
+            0.0 => degradation,
+            share => self.drawn_to_text(&degradation, &scores, share)?,
+        };
         Ok(Detection { degradation, scores })
+    }
+
+    fn scores(&self, degradation: &Degradation) -> Vec<Score> {
+        let logits = self.text_features.dot(&ArrayView1::from(degradation.as_slice()));
+        let each = self.prompts.iter().zip(logits.iter().zip(softmax(logits.view())));
+        each.map(|(prompt, (&logit, probability))| Score { prompt: prompt.clone(), logit, probability })
+            .collect()
+    }
+
+    /// d_I and the mean of the degradations' text vectors by their probabilities. "Clear" is left
+    /// out: that a picture may be clear says nothing about how to restore it if it isn't.
+    fn drawn_to_text(&self, seen: &Degradation, scores: &[Score], share: f32) -> Result<Degradation> {
+        let weight = |score: &Score| if score.prompt.task == Task::Clear { 0.0 } else { score.probability };
+        let total: f32 = scores.iter().map(weight).sum();
+        if total <= f32::EPSILON {
+            return Ok(seen.clone());
+        }
+        let mut vector: Vec<f32> = seen.as_slice().iter().map(|value| value * (1.0 - share)).collect();
+        for (text, score) in self.text_features.outer_iter().zip(scores) {
+            let weight = share * weight(score) / total;
+            vector.iter_mut().zip(text).for_each(|(value, text)| *value += weight * text);
+        }
+        Degradation::new(vector)
     }
 }
 
@@ -140,4 +164,44 @@ fn softmax(logits: ArrayView1<'_, f32>) -> Vec<f32> {
     let powers: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
     let total: f32 = powers.iter().sum();
     powers.iter().map(|power| power / total).collect()
+}
+
+#[cfg(all(test, feature = "embedded-model"))]
+mod tests {
+    use super::*;
+    use crate::bundle::DEFAULT_BUNDLE;
+
+    #[test]
+    fn d_i_is_drawn_to_the_texts_of_what_it_shows_by_the_share() {
+        let bundle = Bundle::find(DEFAULT_BUNDLE).unwrap();
+        let prompts = bundle.prompts().unwrap();
+        let texts = prompts.text_features().unwrap();
+        let onnx = bundle.read(bundle.variant(None).unwrap().vlm.as_ref().unwrap()).unwrap();
+        // A ramp under noise.
+        let mut state = 1u32;
+        let image = ndarray::Array3::from_shape_fn((3, 96, 128), |(_, y, x)| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let noise = (state >> 8) as f32 / (1 << 24) as f32 - 0.5;
+            ((x + y) as f32 / 224.0 + 0.4 * noise).clamp(0.0, 1.0)
+        });
+        let [seen, half, whole] = [0.0, 0.5, 1.0].map(|text_share| {
+            let manifest = VlmManifest { text_share, ..bundle.manifest().vlm.clone().unwrap() };
+            let mut detector =
+                Detector::new(&manifest, &onnx, prompts.prompts(), texts, &Options::default()).unwrap();
+            detector.detect(image.view()).unwrap()
+        });
+        assert_eq!(seen.task(), Task::Denoise);
+        let probabilities = |detection: &Detection| -> Vec<f32> {
+            detection.scores.iter().map(|score| score.probability).collect()
+        };
+        assert_eq!(probabilities(&seen), probabilities(&whole));
+        let degraded: f32 =
+            seen.scores.iter().filter(|s| s.prompt.task != Task::Clear).map(|s| s.probability).sum();
+        for i in 0..DEGRADATION_DIM {
+            let rows = seen.scores.iter().enumerate().filter(|(_, s)| s.prompt.task != Task::Clear);
+            let mixed: f32 = rows.map(|(row, s)| s.probability / degraded * texts[[row, i]]).sum();
+            let [a, b, c] = [&seen, &half, &whole].map(|detection| detection.degradation.as_slice()[i]);
+            assert!((c - mixed).abs() < 1e-4 && (b - 0.5 * (a + c)).abs() < 1e-4, "{i}: {a} {b} {c} {mixed}");
+        }
+    }
 }

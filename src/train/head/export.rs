@@ -37,6 +37,11 @@ pub struct Head {
     pub steps: Option<u64>,
 }
 
+/// [`VlmManifest::text_share`] of the heads trained here. With 0.5 to 1 nano's restorer gains 1 dB
+/// on haze and 0.4 dB on rain over 0, and loses nowhere; the tower's own share keeps what it sees
+/// of the severity.
+const TEXT_SHARE: f32 = 0.7;
+
 /// A tower that is small enough can look at all of a frame; with a ViT it is as in the paper.
 fn preprocessing(vision: &VisionConfig) -> Preprocessing {
     let crops = match vision {
@@ -100,7 +105,7 @@ impl Head {
         image.check_finite()?;
         let onnx = onnx::image_tower(&config, image)?;
         let preprocessing = preprocessing(&config.vision);
-        let manifest = VlmManifest { config, preprocessing };
+        let manifest = VlmManifest { config, preprocessing, text_share: TEXT_SHARE };
         Ok(Self { manifest, onnx, prompts, text_features, steps: None })
     }
 
