@@ -57,13 +57,13 @@ mod tests {
     #[test]
     fn a_slice_is_taken_and_the_priority_stays() {
         std::thread::spawn(|| {
-            rustix::process::nice(3).unwrap();
+            let nice = rustix::process::nice(3).unwrap();
             match request(Duration::from_micros(500)) {
                 Ok(()) => {}
                 // A sandbox may forbid it.
                 Err(e) => assert_eq!(e.kind(), io::ErrorKind::PermissionDenied, "{e}"),
             }
-            assert_eq!(rustix::process::getpriority_process(None).unwrap(), 3);
+            assert_eq!(rustix::process::getpriority_process(None).unwrap(), nice);
         })
         .join()
         .unwrap();
