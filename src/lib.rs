@@ -41,6 +41,7 @@ pub mod import;
 pub mod onnx;
 pub mod picture;
 pub mod pipeline;
+pub mod quantize;
 pub mod restore;
 pub mod sink;
 pub mod source;

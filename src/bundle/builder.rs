@@ -46,22 +46,7 @@ impl Builder {
     /// written.
     pub fn write(self, path: &Path) -> Result<()> {
         Self::check_output(path)?;
-        let files = self.into_files()?;
-        let parent = parent_of(path);
-        std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-        if is_archive(path) {
-            let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-            return atomic_file::write_bytes(path, &files::to_archive(files)?);
-        }
-        let staging = tempfile::Builder::new()
-            .prefix(".vlunet-")
-            .tempdir_in(parent)
-            .map_err(Error::io("create a folder in", parent))?;
-        for (name, bytes) in &files {
-            atomic_file::write_bytes(&staging.path().join(name), bytes)?;
-        }
-        make_readable(staging.path())?;
-        std::fs::rename(staging.path(), path).map_err(Error::io("create", path))
+        write_files(&self.into_files()?, path)
     }
 
     /// Checks that a bundle can be written to `path`: no folder is there yet.
@@ -116,12 +101,72 @@ impl Builder {
             golden,
             card,
         };
-        let text = toml::to_string_pretty(&manifest).map_err(|e| Error::Input(format!("manifest: {e}")))?;
-        // What is written must read.
-        Manifest::parse(text.as_bytes()).map_err(Error::Input)?;
-        files[0].1 = text.into_bytes();
+        files[0].1 = manifest_bytes(&manifest)?;
         Ok(files)
     }
+}
+
+/// The models of a bundle in one more number format.
+pub struct NewVariant {
+    /// The number format.
+    pub dtype: Dtype,
+    /// The restorer as ONNX.
+    pub restorer: Vec<u8>,
+    /// The VLM head's image tower as ONNX, where the bundle has a head.
+    pub vlm: Option<Vec<u8>>,
+}
+
+impl NewVariant {
+    /// Writes a bundle with this variant as its last, in the place of one of its dtype, to a new
+    /// folder or a `.vlu` file.
+    ///
+    /// # Errors
+    /// As [`Builder::write`], and where the bundle can't be read.
+    pub fn add_to(self, bundle: &super::Bundle, path: &Path) -> Result<()> {
+        Builder::check_output(path)?;
+        let mut manifest = bundle.manifest().clone();
+        manifest.variants.retain(|variant| variant.dtype != self.dtype);
+        let mut files = vec![(FILE_NAME.to_owned(), Vec::new())];
+        for entry in manifest.entries() {
+            files.push((entry.file.clone(), bundle.read(entry)?.into_owned()));
+        }
+        let dtype = self.dtype;
+        let mut add = |name: String, bytes: Vec<u8>| {
+            let entry = FileEntry { file: name.clone(), bytes: bytes.len() as u64, sha256: sha256(&bytes) };
+            files.push((name, bytes));
+            entry
+        };
+        let restorer = add(format!("restorer.{dtype}.onnx"), self.restorer);
+        let vlm = self.vlm.map(|onnx| add(format!("vlm.{dtype}.onnx"), onnx));
+        manifest.variants.push(Variant { dtype, restorer, vlm });
+        files[0].1 = manifest_bytes(&manifest)?;
+        write_files(&files, path)
+    }
+}
+
+fn manifest_bytes(manifest: &Manifest) -> Result<Vec<u8>> {
+    let text = toml::to_string_pretty(manifest).map_err(|e| Error::Input(format!("manifest: {e}")))?;
+    // What is written must read.
+    Manifest::parse(text.as_bytes()).map_err(Error::Input)?;
+    Ok(text.into_bytes())
+}
+
+fn write_files(files: &[(String, Vec<u8>)], path: &Path) -> Result<()> {
+    let parent = parent_of(path);
+    std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    if is_archive(path) {
+        let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        return atomic_file::write_bytes(path, &files::to_archive(files)?);
+    }
+    let staging = tempfile::Builder::new()
+        .prefix(".vlunet-")
+        .tempdir_in(parent)
+        .map_err(Error::io("create a folder in", parent))?;
+    for (name, bytes) in files {
+        atomic_file::write_bytes(&staging.path().join(name), bytes)?;
+    }
+    make_readable(staging.path())?;
+    std::fs::rename(staging.path(), path).map_err(Error::io("create", path))
 }
 
 /// Whether a path names a packed bundle, by its extension `.vlu`.

@@ -20,7 +20,7 @@ mod golden;
 mod manifest;
 mod prompts;
 
-pub use builder::{Builder, is_archive};
+pub use builder::{Builder, NewVariant, is_archive};
 pub use golden::Golden;
 pub use manifest::{Crops, Dtype, FileEntry, Manifest, Preprocessing, Variant, VlmManifest};
 pub use prompts::{Prompt, Prompts, Task};

@@ -22,6 +22,7 @@
 mod blocks;
 mod clip;
 mod conv_tower;
+pub mod edit;
 mod graph;
 mod layers;
 mod restorer;

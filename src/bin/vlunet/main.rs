@@ -12,6 +12,7 @@ mod guide;
 mod import;
 mod info;
 mod output;
+mod quantize;
 mod restore;
 mod run;
 
@@ -50,6 +51,7 @@ enum Command {
     Info(info::Args),
     Import(import::Args),
     Export(export::Args),
+    Quantize(quantize::Args),
     #[command(subcommand)]
     Bundle(bundle::Command),
 }
@@ -91,6 +93,7 @@ fn dispatch(command: Command) -> vlunet::Result<()> {
         Command::Info(args) => info::run(&args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(&args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Bundle(command) => bundle::run(&command),
     }
 }

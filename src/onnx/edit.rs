@@ -1,0 +1,153 @@
+//! A graph that is made, to be looked through and rewritten.
+
+use crate::{Error, Result};
+use ndarray::{ArrayD, IxDyn};
+use prost::Message;
+use std::collections::HashMap;
+use tract_onnx::pb;
+use tract_onnx::pb::tensor_proto::DataType;
+
+/// Extents and elements of a constant, so that a hostile file can't ask for more memory than
+/// it has bytes.
+const MAX_ELEMENTS: usize = 1 << 30;
+
+/// An ONNX model in parts.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    model: pb::ModelProto,
+    graph: pb::GraphProto,
+    /// Constants by their names.
+    constants: HashMap<String, usize>,
+}
+
+impl Edit {
+    /// Takes a model apart.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the bytes are none.
+    pub fn parse(onnx: &[u8]) -> Result<Self> {
+        let mut model =
+            pb::ModelProto::decode(onnx).map_err(|e| Error::Model(format!("no ONNX model: {e}")))?;
+        let graph = model.graph.take().ok_or_else(|| Error::Model("an ONNX model without a graph".into()))?;
+        let constants = graph.initializer.iter().enumerate().map(|(at, tensor)| (tensor.name.clone(), at));
+        Ok(Self { constants: constants.collect(), model, graph })
+    }
+
+    /// The bytes of the model file; the same graph gives the same bytes.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.model.graph = Some(self.graph);
+        self.model.encode_to_vec()
+    }
+
+    /// Its nodes, in the order in which they run.
+    pub(crate) fn nodes(&self) -> &[pb::NodeProto] {
+        &self.graph.node
+    }
+
+    /// Other nodes.
+    pub(crate) fn set_nodes(&mut self, nodes: Vec<pb::NodeProto>) {
+        self.graph.node = nodes;
+    }
+
+    /// Whether there is a constant of that name.
+    pub(crate) fn is_constant(&self, name: &str) -> bool {
+        self.constants.contains_key(name)
+    }
+
+    /// Whether the model has an output of that name.
+    pub(crate) fn is_output(&self, name: &str) -> bool {
+        self.graph.output.iter().any(|output| output.name == name)
+    }
+
+    /// A constant of floats.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where there is none of that name, or it isn't of float32.
+    pub(crate) fn floats(&self, name: &str) -> Result<ArrayD<f32>> {
+        let missing = || Error::Model(format!("the graph has no constant {name}"));
+        let tensor = &self.graph.initializer[*self.constants.get(name).ok_or_else(missing)?];
+        let shape: Vec<usize> =
+            tensor.dims.iter().map(|&extent| usize::try_from(extent).unwrap_or(0)).collect();
+        let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+        let fits = elements.is_some_and(|count| count <= MAX_ELEMENTS && tensor.raw_data.len() == 4 * count);
+        if tensor.data_type != DataType::Float as i32 || !fits {
+            return Err(Error::Model(format!("the constant {name} is not of float32")));
+        }
+        let (numbers, _) = tensor.raw_data.as_chunks::<4>();
+        let values = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| Error::Model(format!("{name}: {e}")))
+    }
+
+    /// Adds or replaces a constant of floats.
+    pub(crate) fn set_floats(&mut self, name: &str, tensor: &ArrayD<f32>) {
+        let bytes = tensor.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.set_constant(name, DataType::Float, tensor.shape(), bytes);
+    }
+
+    /// Adds or replaces a constant.
+    pub(crate) fn set_constant(&mut self, name: &str, element: DataType, shape: &[usize], raw_data: Vec<u8>) {
+        let tensor = pb::TensorProto {
+            name: name.into(),
+            data_type: element as i32,
+            dims: shape.iter().map(|&extent| extent as i64).collect(),
+            raw_data,
+            ..Default::default()
+        };
+        match self.constants.get(name) {
+            Some(&at) => self.graph.initializer[at] = tensor,
+            None => {
+                self.constants.insert(name.into(), self.graph.initializer.len());
+                self.graph.initializer.push(tensor);
+            }
+        }
+    }
+
+    /// Lets go of constants that no node takes.
+    pub(crate) fn drop_unused_constants(&mut self) {
+        let used: std::collections::HashSet<&String> =
+            self.graph.node.iter().flat_map(|node| &node.input).collect();
+        self.graph.initializer.retain(|tensor| used.contains(&tensor.name));
+        let constants = self.graph.initializer.iter().enumerate();
+        self.constants = constants.map(|(at, tensor)| (tensor.name.clone(), at)).collect();
+    }
+
+    /// Gives values of the graph out as well, as floats of any shape.
+    pub(crate) fn tap(&mut self, names: &[String]) {
+        let untapped = names.iter().filter(|name| !self.is_output(name)).cloned().collect::<Vec<_>>();
+        self.graph.output.extend(untapped.into_iter().map(|name| {
+            let tensor = pb::type_proto::Tensor { elem_type: DataType::Float as i32, shape: None };
+            let kind = pb::type_proto::Value::TensorType(tensor);
+            let kind = pb::TypeProto { value: Some(kind), ..Default::default() };
+            pb::ValueInfoProto { name, r#type: Some(kind), ..Default::default() }
+        }));
+    }
+
+    /// The nodes that take a value.
+    pub(crate) fn consumers<'a>(&'a self, value: &'a str) -> impl Iterator<Item = &'a pb::NodeProto> {
+        self.graph.node.iter().filter(move |node| node.input.iter().any(|input| input == value))
+    }
+}
+
+/// An integer attribute of a node.
+pub(crate) fn int_attribute(node: &pb::NodeProto, name: &str) -> Option<i64> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
+}
+
+/// A node of one output, which takes its name.
+pub(crate) fn node(op_type: &str, name: &str, inputs: &[&str], axis: Option<i64>) -> pb::NodeProto {
+    use pb::attribute_proto::AttributeType;
+    let axis = axis.map(|axis| pb::AttributeProto {
+        name: "axis".into(),
+        i: axis,
+        r#type: AttributeType::Int as i32,
+        ..Default::default()
+    });
+    pb::NodeProto {
+        op_type: op_type.into(),
+        name: name.into(),
+        input: inputs.iter().map(|input| (*input).to_owned()).collect(),
+        output: vec![name.into()],
+        attribute: axis.into_iter().collect(),
+        ..Default::default()
+    }
+}

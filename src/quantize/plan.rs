@@ -1,0 +1,135 @@
+//! A model that is ready to be quantized: its layers, and the ranges of what goes through them.
+
+use super::Options;
+use super::calibrate::{Sample, calibrate};
+use super::layers::{Layer, layers};
+use super::qdq::{self, Range};
+use super::weights;
+use crate::onnx::edit::{Edit, node};
+use crate::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use tract_onnx::pb::tensor_proto::DataType;
+
+/// The smallest range that is told from zero.
+const LEAST: f32 = 1e-9;
+
+/// Constants of at least so many numbers are stored as integers, whatever reads them.
+const LARGE: usize = 1 << 14;
+
+/// A model in int8.
+#[derive(Clone, Debug)]
+pub struct Int8 {
+    /// The model, as ONNX.
+    pub onnx: Vec<u8>,
+    /// The layers that run on integers.
+    pub layers: Vec<String>,
+    /// Those that stay in float though they could, and why.
+    pub kept: BTreeMap<String, String>,
+}
+
+/// The model, equalised, and everything that its int8 form takes.
+pub(super) struct Plan {
+    graph: Edit,
+    pub(super) layers: Vec<Layer>,
+    ranges: BTreeMap<String, Range>,
+    means: Option<BTreeMap<String, Vec<f32>>>,
+}
+
+impl Plan {
+    /// Calibrates the layers of a float32 model that `wanted` takes.
+    pub(super) fn new(
+        onnx: &[u8],
+        samples: &[Sample],
+        options: &Options,
+        wanted: impl Fn(&Layer) -> bool,
+        tick: &dyn Fn(),
+    ) -> Result<Self> {
+        let mut graph = Edit::parse(onnx)?;
+        if graph.nodes().iter().any(|node| node.op_type.ends_with("QuantizeLinear")) {
+            return Err(Error::Model("this model is quantized already: give the float32 one".into()));
+        }
+        let layers = layers(&graph, wanted);
+        let values: BTreeSet<String> =
+            layers.iter().flat_map(|layer| [layer.input.clone(), layer.output.clone()]).collect();
+        let values: Vec<String> = values.into_iter().collect();
+        let mut seen = calibrate(&graph, &values, samples, &options.backend, tick)?;
+        if options.equalise {
+            super::equalise::equalise(&mut graph, &layers, &seen)?;
+            seen = calibrate(&graph, &values, samples, &options.backend, tick)?;
+        }
+        let range = |seen: &super::calibrate::Seen| {
+            let unsigned = options.unsigned && seen.histogram.is_one_sided();
+            let most = if unsigned { 255.0 } else { 127.0 };
+            Range { scale: seen.histogram.threshold(options.observer) / most, unsigned }
+        };
+        let ranges = seen.iter().map(|(name, seen)| (name.clone(), range(seen))).collect();
+        let means = || seen.iter().map(|(name, seen)| (name.clone(), seen.means())).collect();
+        Ok(Self { graph, layers, ranges, means: options.correct_bias.then(means) })
+    }
+
+    /// Whether it has a layer of that name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.layers.iter().any(|layer| layer.name == name)
+    }
+
+    /// The float model, equalised.
+    pub(super) fn float(&self) -> Vec<u8> {
+        self.graph.clone().into_bytes()
+    }
+
+    /// The model with all layers in int8 but those of `keep`.
+    pub(super) fn build(&self, keep: &BTreeSet<String>) -> Result<Int8> {
+        let mut graph = self.graph.clone();
+        let (mut kept, mut chosen) = (BTreeMap::new(), Vec::new());
+        for layer in &self.layers {
+            let is_zero = |value: &String| self.ranges.get(value).is_none_or(|range| range.scale < LEAST);
+            if keep.contains(&layer.name) {
+                kept.insert(layer.name.clone(), "as asked".to_owned());
+            } else if is_zero(&layer.input) || is_zero(&layer.output) {
+                let reason = "nothing but zeros goes through it on these pictures";
+                kept.insert(layer.name.clone(), reason.to_owned());
+            } else {
+                chosen.push(layer.clone());
+            }
+        }
+        let used: BTreeSet<&String> = chosen.iter().flat_map(|layer| [&layer.input, &layer.output]).collect();
+        let ranges: BTreeMap<String, Range> = self
+            .ranges
+            .iter()
+            .filter(|(value, _)| used.contains(value))
+            .map(|(value, range)| (value.clone(), *range))
+            .collect();
+        qdq::insert(&mut graph, &chosen, &ranges, self.means.as_ref())?;
+        store_as_integers(&mut graph)?;
+        let layers = chosen.into_iter().map(|layer| layer.name).collect();
+        Ok(Int8 { onnx: graph.into_bytes(), layers, kept })
+    }
+}
+
+/// Stores large matrices of the float part as integers that are decoded before use: the D-GDMs'
+/// prompts are half of a small network.
+fn store_as_integers(graph: &mut Edit) -> Result<()> {
+    let mut nodes = Vec::new();
+    for mut current in graph.nodes().to_vec() {
+        if let ("MatMul", Some(name)) = (current.op_type.as_str(), current.input.get(1).cloned())
+            && let Ok(matrix) = graph.floats(&name)
+            && matrix.ndim() == 2
+            && matrix.len() >= LARGE
+        {
+            let rounded = weights::quantize(matrix.view(), 0);
+            let rows = rounded.scales.len();
+            let [integers, scale, zero, decoded] =
+                ["q", "scale", "zero", "dq"].map(|end| format!("{name}.{end}"));
+            let bytes = rounded.values.iter().map(|value| value.to_le_bytes()[0]).collect();
+            graph.set_constant(&integers, DataType::Int8, matrix.shape(), bytes);
+            graph.set_floats(&scale, &qdq::vector(&rounded.scales));
+            graph.set_constant(&zero, DataType::Int8, &[rows], vec![0; rows]);
+            nodes.push(node("DequantizeLinear", &decoded, &[&integers, &scale, &zero], Some(0)));
+            current.input[1] = decoded;
+        }
+        nodes.push(current);
+    }
+    graph.set_nodes(nodes);
+    graph.drop_unused_constants();
+    Ok(())
+}
