@@ -133,8 +133,8 @@ pub(crate) fn int_attribute(node: &pb::NodeProto, name: &str) -> Option<i64> {
     node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
 }
 
-/// A node of one output, which takes its name.
-pub(crate) fn node(op_type: &str, name: &str, inputs: &[&str], axis: Option<i64>) -> pb::NodeProto {
+/// A node of one output, and of no name: its output's stands for it.
+pub(crate) fn node(op_type: &str, output: &str, inputs: &[&str], axis: Option<i64>) -> pb::NodeProto {
     use pb::attribute_proto::AttributeType;
     let axis = axis.map(|axis| pb::AttributeProto {
         name: "axis".into(),
@@ -144,9 +144,8 @@ pub(crate) fn node(op_type: &str, name: &str, inputs: &[&str], axis: Option<i64>
     });
     pb::NodeProto {
         op_type: op_type.into(),
-        name: name.into(),
         input: inputs.iter().map(|input| (*input).to_owned()).collect(),
-        output: vec![name.into()],
+        output: vec![output.into()],
         attribute: axis.into_iter().collect(),
         ..Default::default()
     }

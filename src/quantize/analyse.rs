@@ -2,7 +2,7 @@
 
 use super::layers::Kind;
 use super::samples::{Pictures, Scene};
-use super::{Options, restorer_plan};
+use super::{Float, Options, restorer_plan};
 use crate::backend::{self, Input, Model};
 use crate::bundle::{Bundle, Dtype};
 use crate::eval::metrics::psnr;
@@ -15,6 +15,9 @@ use std::path::Path;
 
 /// Pictures that losses are measured on; others than those of the calibration.
 const SCENES: usize = 12;
+
+/// The share of what a layer in float gains from which on its output alone is left in float.
+const MOST_OF: f64 = 0.7;
 
 /// What rounding one layer alone costs.
 #[derive(Clone, Debug, Serialize)]
@@ -36,10 +39,10 @@ pub struct Analysis {
     pub int8_db: f64,
     /// Each layer alone in int8, the costliest first.
     pub layers: Vec<Sensitivity>,
-    /// Layers to leave in float to meet the budget, in the order in which they were taken.
-    pub keep: Vec<String>,
-    /// Mean PSNR with those in float.
-    pub kept_db: f64,
+    /// What to leave in float to meet the budget.
+    pub float: Float,
+    /// Mean PSNR with that in float.
+    pub reached_db: f64,
 }
 
 /// Measures each layer of a bundle's restorer, and finds the fewest layers to leave in float so
@@ -60,14 +63,14 @@ pub fn analyse(
     let scenes = Pictures::beside(pictures, options.side, options.pictures, SCENES)?.scenes(&mut detector)?;
     let measure = |onnx: &[u8]| mean_psnr(onnx, &scenes, &options.backend);
     let everything: BTreeSet<String> = plan.layers.iter().map(|layer| layer.name.clone()).collect();
-    let with = |keep: &BTreeSet<String>| measure(&plan.build(keep)?.onnx);
+    let with = |float: &Float| measure(&plan.build(float)?.onnx);
 
     let float_db = measure(&plan.float())?;
-    let int8_db = with(&options.keep)?;
+    let int8_db = with(&options.float)?;
     let mut layers = Vec::new();
-    for layer in plan.layers.iter().filter(|layer| !options.keep.contains(&layer.name)) {
-        let mut keep = everything.clone();
-        keep.remove(&layer.name);
+    for layer in plan.layers.iter().filter(|layer| !options.float.layers.contains(&layer.name)) {
+        let mut others = Float { layers: everything.clone(), ..options.float.clone() };
+        others.layers.remove(&layer.name);
         layers.push(Sensitivity {
             layer: layer.name.clone(),
             kind: match layer.kind {
@@ -76,34 +79,38 @@ pub fn analyse(
                 Kind::Depthwise => "depthwise",
                 Kind::Linear => "linear",
             },
-            drop_db: float_db - with(&keep)?,
+            drop_db: float_db - with(&others)?,
         });
         tick("each layer alone");
     }
     layers.sort_by(|a, b| b.drop_db.total_cmp(&a.drop_db));
-    let (keep, kept_db) = meet(budget, float_db, int8_db, &layers, &options.keep, with)?;
-    Ok(Analysis { float_db, int8_db, layers, keep, kept_db })
+    let (float, reached_db) = meet(budget, float_db, int8_db, &layers, &options.float, with)?;
+    Ok(Analysis { float_db, int8_db, layers, float, reached_db })
 }
 
-/// The costliest layers whose float form brings the loss below the budget.
+/// The costliest layers whose float form, or that of their outputs where it does as much, brings
+/// the loss below the budget.
 fn meet(
     budget: f64,
     float_db: f64,
     int8_db: f64,
     layers: &[Sensitivity],
-    asked: &BTreeSet<String>,
-    with: impl Fn(&BTreeSet<String>) -> Result<f64>,
-) -> Result<(Vec<String>, f64)> {
-    let (mut all, mut taken, mut reached) = (asked.clone(), Vec::new(), int8_db);
+    asked: &Float,
+    with: impl Fn(&Float) -> Result<f64>,
+) -> Result<(Float, f64)> {
+    let (mut float, mut reached) = (asked.clone(), int8_db);
     for layer in layers {
         if float_db - reached <= budget {
             break;
         }
-        all.insert(layer.layer.clone());
-        taken.push(layer.layer.clone());
-        reached = with(&all)?;
+        let (mut output, mut whole) = (float.clone(), float.clone());
+        output.outputs.insert(layer.layer.clone());
+        whole.layers.insert(layer.layer.clone());
+        let (by_output, by_whole) = (with(&output)?, with(&whole)?);
+        let enough = by_output - reached >= MOST_OF * (by_whole - reached);
+        (float, reached) = if enough { (output, by_output) } else { (whole, by_whole) };
     }
-    Ok((taken, reached))
+    Ok((float, reached))
 }
 
 fn mean_psnr(onnx: &[u8], scenes: &[Scene], options: &backend::Options) -> Result<f64> {

@@ -29,7 +29,7 @@ mod weights;
 
 pub use analyse::{Analysis, Sensitivity, analyse};
 pub use observer::Observer;
-pub use plan::Int8;
+pub use plan::{Float, Int8};
 
 use crate::bundle::{Bundle, Dtype};
 use crate::vlm::Detector;
@@ -37,7 +37,6 @@ use crate::{Error, Result, backend};
 use layers::Kind;
 use plan::Plan;
 use samples::Pictures;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// How a model is quantized.
@@ -55,14 +54,14 @@ pub struct Options {
     pub correct_bias: bool,
     /// Activations that are never negative become uint8, of which TensorRT takes none.
     pub unsigned: bool,
-    /// Layers that stay in float, by name.
-    pub keep: BTreeSet<String>,
+    /// What stays in float.
+    pub float: Float,
     /// How the float model runs.
     pub backend: backend::Options,
 }
 
 impl Default for Options {
-    /// Mean squared error over 64 squares of 128 pixels, with everything that helps.
+    /// Percentiles over 64 squares of 128 pixels, with everything that helps.
     fn default() -> Self {
         Self {
             observer: Observer::default(),
@@ -71,7 +70,7 @@ impl Default for Options {
             equalise: true,
             correct_bias: true,
             unsigned: false,
-            keep: BTreeSet::new(),
+            float: Float::default(),
             backend: backend::Options::default(),
         }
     }
@@ -110,13 +109,14 @@ pub fn quantize(
         _ => None,
     };
     let named = |name: &String| restorer.names(name) || head.as_ref().is_some_and(|head| head.names(name));
-    if let Some(unknown) = options.keep.iter().find(|name| !named(name)) {
+    let Float { layers, outputs } = &options.float;
+    if let Some(unknown) = layers.union(outputs).find(|name| !named(name)) {
         return Err(Error::Input(format!(
             "no layer is named {unknown}; `vlunet quantize --analyse` lists them"
         )));
     }
-    let vlm = head.map(|head| head.build(&options.keep)).transpose()?;
-    Ok(Quantized { restorer: restorer.build(&options.keep)?, vlm })
+    let vlm = head.map(|head| head.build(&options.float)).transpose()?;
+    Ok(Quantized { restorer: restorer.build(&options.float)?, vlm })
 }
 
 fn restorer_plan(

@@ -18,13 +18,13 @@ const PERCENTILE: f64 = 0.9999;
 pub enum Observer {
     /// All of them: nothing is clipped, and one outlier makes every step coarse.
     MinMax,
-    /// 99.99 % of them.
+    /// 99.99 % of them: what restores best of these.
+    #[default]
     Percentile,
     /// Where the clipped and rounded distribution tells the least else (Kullback-Leibler), as
     /// TensorRT's entropy calibration does.
     Entropy,
     /// Where clipping and rounding together make the smallest mean squared error.
-    #[default]
     Mse,
 }
 

@@ -14,7 +14,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 const LEAST: f32 = 1e-9;
 
 /// Constants of at least so many numbers are stored as integers, whatever reads them.
-const LARGE: usize = 1 << 14;
+const LARGE: usize = 1 << 12;
 
 /// A model in int8.
 #[derive(Clone, Debug)]
@@ -25,6 +25,15 @@ pub struct Int8 {
     pub layers: Vec<String>,
     /// Those that stay in float though they could, and why.
     pub kept: BTreeMap<String, String>,
+}
+
+/// What stays in float though it could be integers, by the names of layers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Float {
+    /// Layers that run in float.
+    pub layers: BTreeSet<String>,
+    /// Layers that take integers and give floats: what they sum up is not rounded again.
+    pub outputs: BTreeSet<String>,
 }
 
 /// The model, equalised, and everything that its int8 form takes.
@@ -77,13 +86,13 @@ impl Plan {
         self.graph.clone().into_bytes()
     }
 
-    /// The model with all layers in int8 but those of `keep`.
-    pub(super) fn build(&self, keep: &BTreeSet<String>) -> Result<Int8> {
+    /// The model with all layers in int8 but those that are to stay in float.
+    pub(super) fn build(&self, float: &Float) -> Result<Int8> {
         let mut graph = self.graph.clone();
         let (mut kept, mut chosen) = (BTreeMap::new(), Vec::new());
         for layer in &self.layers {
             let is_zero = |value: &String| self.ranges.get(value).is_none_or(|range| range.scale < LEAST);
-            if keep.contains(&layer.name) {
+            if float.layers.contains(&layer.name) {
                 kept.insert(layer.name.clone(), "as asked".to_owned());
             } else if is_zero(&layer.input) || is_zero(&layer.output) {
                 let reason = "nothing but zeros goes through it on these pictures";
@@ -92,7 +101,9 @@ impl Plan {
                 chosen.push(layer.clone());
             }
         }
-        let used: BTreeSet<&String> = chosen.iter().flat_map(|layer| [&layer.input, &layer.output]).collect();
+        let outputs = chosen.iter().filter(|layer| !float.outputs.contains(&layer.name));
+        let used: BTreeSet<&String> =
+            chosen.iter().map(|layer| &layer.input).chain(outputs.map(|layer| &layer.output)).collect();
         let ranges: BTreeMap<String, Range> = self
             .ranges
             .iter()
@@ -118,8 +129,8 @@ fn store_as_integers(graph: &mut Edit) -> Result<()> {
         {
             let rounded = weights::quantize(matrix.view(), 0);
             let rows = rounded.scales.len();
-            let [integers, scale, zero, decoded] =
-                ["q", "scale", "zero", "dq"].map(|end| format!("{name}.{end}"));
+            let [integers, scale, decoded] = ["q", "s", "d"].map(|end| format!("m{}.{end}", nodes.len()));
+            let zero = format!("zero.i8.{rows}");
             let bytes = rounded.values.iter().map(|value| value.to_le_bytes()[0]).collect();
             graph.set_constant(&integers, DataType::Int8, matrix.shape(), bytes);
             graph.set_floats(&scale, &qdq::vector(&rounded.scales));

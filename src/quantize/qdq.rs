@@ -18,6 +18,9 @@ pub(super) struct Range {
     pub(super) unsigned: bool,
 }
 
+/// The share of a step of the output from which on a shift of its mean is made up for.
+const SHIFT: f32 = 0.1;
+
 /// Rewrites the graph so that `layers` take integers, and give them where `ranges` has their
 /// outputs. `means` are those of the layers' inputs by channel, where biases are to be corrected.
 pub(super) fn insert(
@@ -29,113 +32,134 @@ pub(super) fn insert(
     let outputs: BTreeSet<&str> = layers.iter().map(|layer| layer.output.as_str()).collect();
     let by_name: BTreeMap<&str, &Layer> = layers.iter().map(|layer| (layer.name.as_str(), layer)).collect();
     let old = graph.nodes().to_vec();
-    let mut nodes = Vec::with_capacity(2 * old.len());
     // What comes into the graph has no node to follow.
     let produced: BTreeSet<&str> = old.iter().flat_map(|node| &node.output).map(String::as_str).collect();
-    for (value, range) in ranges.iter().filter(|(value, _)| !produced.contains(value.as_str())) {
-        nodes.extend(round_trip(graph, value, *range));
+    let entering = ranges.keys().filter(|value| !produced.contains(value.as_str()));
+    let entering: Vec<String> = entering.cloned().collect();
+    let mut coder = Coder { graph, nodes: Vec::with_capacity(2 * old.len()), decoded: BTreeMap::new() };
+    for value in &entering {
+        coder.round_trip(value, ranges[value]);
     }
     for mut current in old {
+        let layer = by_name.get(current.name.as_str());
         for (at, input) in current.input.iter_mut().enumerate() {
             // A layer's rounded output is what everybody sees; a value that isn't one is rounded
             // for the layers alone.
-            let is_layers_input = at == 0 && by_name.contains_key(current.name.as_str());
-            if ranges.contains_key(input) && (is_layers_input || outputs.contains(input.as_str())) {
-                *input = decoded(input);
+            let is_seen = (at == 0 && layer.is_some()) || outputs.contains(input.as_str());
+            if let Some(decoded) = coder.decoded.get(input).filter(|_| is_seen) {
+                input.clone_from(decoded);
             }
         }
-        if let Some(layer) = by_name.get(current.name.as_str()) {
-            let scale = ranges.get(&layer.input).map_or(1.0, |range| range.scale);
-            nodes.extend(integer_weights(graph, layer, scale, means, &mut current)?);
+        if let Some(layer) = layer {
+            coder.integer_weights(layer, ranges, means, &mut current)?;
         }
         let results = current.output.clone();
-        nodes.push(current);
+        coder.nodes.push(current);
         for value in &results {
             if let Some(range) = ranges.get(value) {
-                nodes.extend(round_trip(graph, value, *range));
+                coder.round_trip(value, *range);
             }
         }
     }
+    let nodes = coder.nodes;
     graph.set_nodes(nodes);
     graph.drop_unused_constants();
     Ok(())
 }
 
-fn decoded(value: &str) -> String {
-    format!("{value}.dq")
+/// Nodes in the making. What it adds has short names: they would be a tenth of a small model.
+struct Coder<'a> {
+    graph: &'a mut Edit,
+    nodes: Vec<NodeProto>,
+    /// What a value is called behind its rounding.
+    decoded: BTreeMap<String, String>,
 }
 
-/// Rounds a value to integers and back.
-fn round_trip(graph: &mut Edit, value: &str, range: Range) -> [NodeProto; 2] {
-    let (scale, zero) = (format!("{value}.scale"), format!("{value}.zero"));
-    let element = if range.unsigned { DataType::Uint8 } else { DataType::Int8 };
-    graph.set_floats(&scale, &ndarray::arr0(range.scale).into_dyn());
-    graph.set_constant(&zero, element, &[], vec![0]);
-    let integers = format!("{value}.q");
-    [
-        node("QuantizeLinear", &integers, &[value, &scale, &zero], None),
-        node("DequantizeLinear", &decoded(value), &[&integers, &scale, &zero], None),
-    ]
-}
-
-/// Replaces a layer's weights by integers, and its bias by one that makes up for what rounding
-/// the weights does to the mean.
-fn integer_weights(
-    graph: &mut Edit,
-    layer: &Layer,
-    input_scale: f32,
-    means: Option<&BTreeMap<String, Vec<f32>>>,
-    current: &mut NodeProto,
-) -> Result<Vec<NodeProto>> {
-    let weights = graph.floats(&layer.weight)?;
-    let axis = layer.channel_axis;
-    let rounded = quantize(weights.view(), axis);
-    let channels = rounded.scales.len();
-    // The name of a layer is its own; its weights might be another's, too.
-    let name = format!("{}.weight", layer.name);
-    let (integers, scale, zero) = (format!("{name}.q"), format!("{name}.scale"), format!("{name}.zero"));
-    let bytes = rounded.values.iter().map(|value| value.to_le_bytes()[0]).collect();
-    graph.set_constant(&integers, DataType::Int8, rounded.values.shape(), bytes);
-    graph.set_floats(&scale, &vector(&rounded.scales));
-    graph.set_constant(&zero, DataType::Int8, &[channels], vec![0; channels]);
-    let mut nodes =
-        vec![node("DequantizeLinear", &decoded(&name), &[&integers, &scale, &zero], Some(axis as i64))];
-    current.input[1] = decoded(&name);
-    if current.op_type != "Conv" {
-        return Ok(nodes);
+impl Coder<'_> {
+    /// Rounds a value to integers and back.
+    fn round_trip(&mut self, value: &str, range: Range) {
+        let name = format!("a{}", self.decoded.len());
+        let [scale, integers, decoded] = ["s", "q", "d"].map(|end| format!("{name}.{end}"));
+        let (zero, element) =
+            if range.unsigned { ("zero.u8", DataType::Uint8) } else { ("zero.i8", DataType::Int8) };
+        self.graph.set_floats(&scale, &ndarray::arr0(range.scale).into_dyn());
+        self.graph.set_constant(zero, element, &[], vec![0]);
+        self.nodes.push(node("QuantizeLinear", &integers, &[value, &scale, zero], None));
+        self.nodes.push(node("DequantizeLinear", &decoded, &[&integers, &scale, zero], None));
+        self.decoded.insert(value.to_owned(), decoded);
     }
 
-    let shift = means.and_then(|means| means.get(&layer.input)).map(|means| {
-        let error = &rounded.decoded - &weights;
-        error
-            .axis_iter(Axis(0))
-            .enumerate()
-            .map(|(channel, error)| {
-                // The mean that each weight of this channel meets; depthwise ones meet their own.
-                let mean = |input| means.get(if layer.kind == Kind::Depthwise { channel } else { input });
-                let sum = error.axis_iter(Axis(0)).enumerate();
-                -sum.map(|(input, kernel)| kernel.sum() * mean(input).copied().unwrap_or(0.0)).sum::<f32>()
-            })
-            .collect::<Vec<f32>>()
+    /// Decodes integers of one scale for each index along an axis; the decoded constant's name.
+    fn constant(
+        &mut self,
+        element: DataType,
+        shape: &[usize],
+        bytes: Vec<u8>,
+        scales: &[f32],
+        axis: usize,
+    ) -> String {
+        let name = format!("w{}", self.nodes.len());
+        let [scale, integers, decoded] = ["s", "q", "d"].map(|end| format!("{name}.{end}"));
+        let channels = scales.len();
+        let (letter, width) = if element == DataType::Int32 { ("i32", 4) } else { ("i8", 1) };
+        let zero = format!("zero.{letter}.{channels}");
+        self.graph.set_constant(&integers, element, shape, bytes);
+        self.graph.set_floats(&scale, &vector(scales));
+        self.graph.set_constant(&zero, element, &[channels], vec![0; width * channels]);
+        self.nodes.push(node("DequantizeLinear", &decoded, &[&integers, &scale, &zero], Some(axis as i64)));
+        decoded
+    }
+
+    /// Replaces a layer's weights by integers, and its bias by one that makes up for what
+    /// rounding the weights does to the mean, where that is worth it.
+    fn integer_weights(
+        &mut self,
+        layer: &Layer,
+        ranges: &BTreeMap<String, Range>,
+        means: Option<&BTreeMap<String, Vec<f32>>>,
+        current: &mut NodeProto,
+    ) -> Result<()> {
+        let weights = self.graph.floats(&layer.weight)?;
+        let axis = layer.channel_axis;
+        let rounded = quantize(weights.view(), axis);
+        let bytes = rounded.values.iter().map(|value| value.to_le_bytes()[0]).collect();
+        current.input[1] =
+            self.constant(DataType::Int8, rounded.values.shape(), bytes, &rounded.scales, axis);
+        if current.op_type != "Conv" {
+            return Ok(());
+        }
+        let given = layer.bias.as_ref().map(|bias| self.graph.floats(bias)).transpose()?;
+        let mut bias: Option<Vec<f32>> = given.map(|given| given.iter().copied().collect());
+        let step = |value: &String| ranges.get(value).map(|range| range.scale);
+        if let Some(means) = means.and_then(|means| means.get(&layer.input)) {
+            let shift = shift(layer.kind, &(&rounded.decoded - &weights), means);
+            let least = step(&layer.output).map_or(0.0, |step| SHIFT * step);
+            if shift.iter().any(|shift| shift.abs() > least) {
+                let given = bias.unwrap_or_else(|| vec![0.0; shift.len()]);
+                bias = Some(given.iter().zip(shift).map(|(given, shift)| given - shift).collect());
+            }
+        }
+        let Some(bias) = bias else { return Ok(()) };
+        let input_step = step(&layer.input).unwrap_or(1.0);
+        let scales: Vec<f32> = rounded.scales.iter().map(|scale| scale * input_step).collect();
+        let integers = bias.iter().zip(&scales).map(|(bias, scale)| (bias / scale).round_ties_even() as i32);
+        let bytes = integers.flat_map(i32::to_le_bytes).collect();
+        current.input.resize(3, String::new());
+        current.input[2] = self.constant(DataType::Int32, &[bias.len()], bytes, &scales, 0);
+        Ok(())
+    }
+}
+
+/// What an error of a convolution's weights does to the mean of each output channel.
+fn shift(kind: Kind, error: &ArrayD<f32>, means: &[f32]) -> Vec<f32> {
+    let channels = error.axis_iter(Axis(0)).enumerate();
+    let shifts = channels.map(|(channel, error)| {
+        // The mean that each weight of this channel meets; depthwise ones meet their own.
+        let mean = |input| means.get(if kind == Kind::Depthwise { channel } else { input });
+        let inputs = error.axis_iter(Axis(0)).enumerate();
+        inputs.map(|(input, kernel)| kernel.sum() * mean(input).copied().unwrap_or(0.0)).sum()
     });
-    let given = layer.bias.as_ref().map(|bias| graph.floats(bias)).transpose()?;
-    let bias: Vec<f32> = match (given, shift) {
-        (None, None) => return Ok(nodes),
-        (Some(given), None) => given.iter().copied().collect(),
-        (None, Some(shift)) => shift,
-        (Some(given), Some(shift)) => given.iter().zip(shift).map(|(given, shift)| given + shift).collect(),
-    };
-    let name = format!("{}.bias", layer.name);
-    let scales: Vec<f32> = rounded.scales.iter().map(|scale| scale * input_scale).collect();
-    let (integers, scale, zero) = (format!("{name}.q"), format!("{name}.scale"), format!("{name}.zero"));
-    let rounded = bias.iter().zip(&scales).map(|(bias, scale)| (bias / scale).round_ties_even() as i32);
-    graph.set_constant(&integers, DataType::Int32, &[channels], rounded.flat_map(i32::to_le_bytes).collect());
-    graph.set_floats(&scale, &vector(&scales));
-    graph.set_constant(&zero, DataType::Int32, &[channels], vec![0; 4 * channels]);
-    nodes.push(node("DequantizeLinear", &decoded(&name), &[&integers, &scale, &zero], Some(0)));
-    current.input.resize(3, String::new());
-    current.input[2] = decoded(&name);
-    Ok(nodes)
+    shifts.collect()
 }
 
 pub(super) fn vector(values: &[f32]) -> ArrayD<f32> {

@@ -4,7 +4,7 @@ use crate::output;
 use clap::ValueEnum;
 use std::path::PathBuf;
 use vlunet::bundle::{Builder, Bundle, DEFAULT_BUNDLE, Dtype, NewVariant};
-use vlunet::quantize::{Analysis, Int8, Observer, Options, analyse, quantize};
+use vlunet::quantize::{Analysis, Float, Int8, Observer, Options, analyse, quantize};
 use vlunet::{Result, backend};
 
 /// Adds int8 models to a bundle, with ranges calibrated on your pictures.
@@ -30,7 +30,7 @@ pub struct Args {
     output: Option<PathBuf>,
 
     /// How the ranges of activations are chosen.
-    #[arg(long, value_enum, default_value_t = ObserverArg::Mse)]
+    #[arg(long, value_enum, default_value_t = ObserverArg::Percentile)]
     observer: ObserverArg,
 
     /// Squares of pictures to calibrate with.
@@ -52,6 +52,10 @@ pub struct Args {
     /// A layer that stays in float, once for each.
     #[arg(long, value_name = "LAYER")]
     keep: Vec<String>,
+
+    /// A layer that takes integers and gives floats, once for each.
+    #[arg(long, value_name = "LAYER")]
+    keep_output: Vec<String>,
 
     /// Leaves the scales of channels as they are.
     #[arg(long)]
@@ -97,7 +101,10 @@ pub fn run(args: Args) -> Result<()> {
         equalise: !args.no_equalise,
         correct_bias: !args.no_bias_correction,
         unsigned: args.unsigned,
-        keep: args.keep.into_iter().collect(),
+        float: Float {
+            layers: args.keep.into_iter().collect(),
+            outputs: args.keep_output.into_iter().collect(),
+        },
         backend: args.threads.map(|threads| backend::Options { threads: threads.into() }).unwrap_or_default(),
         ..Options::default()
     };
@@ -115,7 +122,7 @@ pub fn run(args: Args) -> Result<()> {
             show(&analysis)?
         }
         if args.budget.is_some() {
-            options.keep.extend(analysis.keep);
+            options.float = analysis.float;
         }
     }
     let Some(path) = &args.output else { return Ok(()) };
@@ -150,15 +157,21 @@ fn report(name: &str, model: &Int8) -> Result<()> {
 }
 
 fn show(analysis: &Analysis) -> Result<()> {
-    let Analysis { float_db, int8_db, layers, keep, kept_db } = analysis;
+    let Analysis { float_db, int8_db, layers, float, reached_db } = analysis;
     let mut table = output::table(&["layer", "kind", "loss alone, dB"], false);
     for layer in layers {
         table.add_row([layer.layer.clone(), layer.kind.to_owned(), format!("{:.3}", layer.drop_db)]);
     }
     output::line(table)?;
     output::line(format!("float32 {float_db:.2} dB, all in int8 {int8_db:.2} dB"))?;
-    let names = if keep.is_empty() { "none".to_owned() } else { keep.join(", ") };
-    output::line(format!("in float to meet the budget ({kept_db:.2} dB): {names}"))
+    output::line(format!("with what follows in float {reached_db:.2} dB"))?;
+    for layer in &float.layers {
+        output::line(format!("  {layer}"))?;
+    }
+    for layer in &float.outputs {
+        output::line(format!("  {layer}: its output alone"))?;
+    }
+    Ok(())
 }
 
 fn decibels(text: &str) -> Result<f64, String> {
