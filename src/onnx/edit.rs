@@ -64,18 +64,47 @@ impl Edit {
     /// # Errors
     /// [`Error::Model`] where there is none of that name, or it isn't of float32.
     pub(crate) fn floats(&self, name: &str) -> Result<ArrayD<f32>> {
+        let (shape, raw_data) = self.raw(name, DataType::Float, 4)?;
+        let (numbers, _) = raw_data.as_chunks::<4>();
+        let values = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| Error::Model(format!("{name}: {e}")))
+    }
+
+    /// The constants' names, in their order.
+    pub(crate) fn constants(&self) -> impl Iterator<Item = &str> {
+        self.graph.initializer.iter().map(|tensor| tensor.name.as_str())
+    }
+
+    /// The type of a constant's elements.
+    pub(crate) fn element(&self, name: &str) -> Option<DataType> {
+        let tensor = &self.graph.initializer[*self.constants.get(name)?];
+        DataType::try_from(tensor.data_type).ok()
+    }
+
+    /// A constant of int8.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where there is none of that name, or it isn't of int8.
+    pub(crate) fn bytes(&self, name: &str) -> Result<ArrayD<i8>> {
+        let (shape, raw_data) = self.raw(name, DataType::Int8, 1)?;
+        let values = raw_data.iter().map(|byte| i8::from_le_bytes([*byte])).collect();
+        ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| Error::Model(format!("{name}: {e}")))
+    }
+
+    /// Extents and bytes of a constant whose elements are of that type and `width` bytes.
+    fn raw(&self, name: &str, element: DataType, width: usize) -> Result<(Vec<usize>, &[u8])> {
         let missing = || Error::Model(format!("the graph has no constant {name}"));
         let tensor = &self.graph.initializer[*self.constants.get(name).ok_or_else(missing)?];
         let shape: Vec<usize> =
             tensor.dims.iter().map(|&extent| usize::try_from(extent).unwrap_or(0)).collect();
         let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
-        let fits = elements.is_some_and(|count| count <= MAX_ELEMENTS && tensor.raw_data.len() == 4 * count);
-        if tensor.data_type != DataType::Float as i32 || !fits {
-            return Err(Error::Model(format!("the constant {name} is not of float32")));
+        let fits =
+            elements.is_some_and(|count| count <= MAX_ELEMENTS && tensor.raw_data.len() == width * count);
+        if tensor.data_type != element as i32 || !fits {
+            let kind = if element == DataType::Float { "float32" } else { "int8" };
+            return Err(Error::Model(format!("the constant {name} is not of {kind}")));
         }
-        let (numbers, _) = tensor.raw_data.as_chunks::<4>();
-        let values = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| Error::Model(format!("{name}: {e}")))
+        Ok((shape, &tensor.raw_data))
     }
 
     /// Adds or replaces a constant of floats.

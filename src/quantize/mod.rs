@@ -24,12 +24,15 @@ mod layers;
 mod observer;
 mod plan;
 mod qdq;
+mod ranges;
 mod samples;
-mod weights;
+pub(crate) mod weights;
 
 pub use analyse::{Analysis, Sensitivity, analyse};
 pub use observer::Observer;
 pub use plan::{Float, Int8};
+pub use qdq::Range;
+pub use ranges::{Ends, Ranges, float_form};
 
 use crate::bundle::{Bundle, Dtype};
 use crate::vlm::Detector;

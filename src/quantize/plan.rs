@@ -88,7 +88,7 @@ impl Plan {
 
     /// The model with all layers in int8 but those that are to stay in float.
     pub(super) fn build(&self, float: &Float) -> Result<Int8> {
-        let mut graph = self.graph.clone();
+        let graph = self.graph.clone();
         let (mut kept, mut chosen) = (BTreeMap::new(), Vec::new());
         for layer in &self.layers {
             let is_zero = |value: &String| self.ranges.get(value).is_none_or(|range| range.scale < LEAST);
@@ -110,11 +110,21 @@ impl Plan {
             .filter(|(value, _)| used.contains(value))
             .map(|(value, range)| (value.clone(), *range))
             .collect();
-        qdq::insert(&mut graph, &chosen, &ranges, self.means.as_ref())?;
-        store_as_integers(&mut graph)?;
-        let layers = chosen.into_iter().map(|layer| layer.name).collect();
-        Ok(Int8 { onnx: graph.into_bytes(), layers, kept })
+        let onnx = integers(graph, &chosen, &ranges, self.means.as_ref())?;
+        Ok(Int8 { onnx, layers: chosen.into_iter().map(|layer| layer.name).collect(), kept })
     }
+}
+
+/// The int8 form of a float graph whose `chosen` layers take integers of these ranges.
+pub(super) fn integers(
+    mut graph: Edit,
+    chosen: &[Layer],
+    ranges: &BTreeMap<String, Range>,
+    means: Option<&BTreeMap<String, Vec<f32>>>,
+) -> Result<Vec<u8>> {
+    qdq::insert(&mut graph, chosen, ranges, means)?;
+    store_as_integers(&mut graph)?;
+    Ok(graph.into_bytes())
 }
 
 /// Stores large matrices of the float part as integers that are decoded before use: the D-GDMs'

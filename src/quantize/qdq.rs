@@ -12,10 +12,18 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 /// How an activation becomes an integer: round(x / scale), zero at 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Range {
-    pub(super) scale: f32,
+pub struct Range {
+    /// The size of a step.
+    pub scale: f32,
     /// uint8, for values that are never below zero; else int8.
-    pub(super) unsigned: bool,
+    pub unsigned: bool,
+}
+
+impl Range {
+    /// The least and the greatest integer.
+    pub fn bounds(&self) -> [f32; 2] {
+        if self.unsigned { [0.0, 255.0] } else { [-128.0, 127.0] }
+    }
 }
 
 /// The share of a step of the output from which on a shift of its mean is made up for.

@@ -12,6 +12,7 @@ pub mod optimizer;
 pub mod parameters;
 pub mod parity;
 pub mod plot;
+pub mod quantized;
 pub mod recipe;
 pub mod replicas;
 pub mod run;

@@ -100,3 +100,29 @@ fn neighbours_are_the_same_composed() {
     assert_same([Flex::neighbours(x.clone())], [neighbours::<Flex>(x)]);
     assert_same([Flex::neighbours_gradient(gradient.clone())], [neighbours_gradient::<Flex>(gradient)]);
 }
+
+#[test]
+fn rounding_is_the_same_composed() {
+    let (x, gradient) = (drawn(1, &SHAPE), drawn(2, &SHAPE));
+    let scales = |values: &[f32]| Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]));
+    // A scale for all, with which some are clipped, and one for each sample.
+    for (scales, [least, most]) in
+        [(scales(&[0.01]), [-128.0, 127.0]), (scales(&[0.02, 0.005]), [0.0, 255.0])]
+    {
+        assert_same(
+            [Flex::fake_quantize(x.clone(), scales.clone(), least, most)],
+            [fake_quantize::<Flex>(x.clone(), scales.clone(), least, most)],
+        );
+        let kernels = Flex::fake_quantize_gradients(x.clone(), scales.clone(), gradient.clone(), least, most);
+        let composed = fake_quantize_gradients::<Flex>(x.clone(), scales, gradient.clone(), least, most);
+        assert_same(kernels.into(), composed.into());
+    }
+}
+
+#[test]
+fn the_scales_of_weights_are_the_same_composed() {
+    let zeros = Tensor::from_data(TensorData::new(vec![0.0f32; 8 * 9], [8, 1, 3, 3]));
+    for weights in [drawn(1, &[8, 1, 3, 3]), drawn(2, &[16, 300]), zeros] {
+        assert_same([Flex::weight_scales(weights.clone())], [weight_scales::<Flex>(weights)]);
+    }
+}
