@@ -57,6 +57,9 @@ pub struct Options {
     pub correct_bias: bool,
     /// Activations that are never negative become uint8, of which TensorRT takes none.
     pub unsigned: bool,
+    /// Rounds what goes into sums, too: ONNX Runtime runs a layer on integers only if it gives
+    /// some.
+    pub round_sums: bool,
     /// What stays in float.
     pub float: Float,
     /// How the float model runs.
@@ -73,6 +76,7 @@ impl Default for Options {
             equalise: true,
             correct_bias: true,
             unsigned: false,
+            round_sums: false,
             float: Float::default(),
             backend: backend::Options::default(),
         }

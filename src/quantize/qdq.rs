@@ -29,15 +29,16 @@ impl Range {
 /// The share of a step of the output from which on a shift of its mean is made up for.
 const SHIFT: f32 = 0.1;
 
-/// Rewrites the graph so that `layers` take integers, and give them where `ranges` has their
-/// outputs. `means` are those of the layers' inputs by channel, where biases are to be corrected.
+/// Rewrites the graph so that `layers` take integers, and give them where their output is one of
+/// `outputs`; `ranges` are those of these and of the inputs. `means` are those of the layers' inputs
+/// by channel, where biases are to be corrected.
 pub(super) fn insert(
     graph: &mut Edit,
     layers: &[Layer],
+    outputs: &BTreeSet<&str>,
     ranges: &BTreeMap<String, Range>,
     means: Option<&BTreeMap<String, Vec<f32>>>,
 ) -> Result<()> {
-    let outputs: BTreeSet<&str> = layers.iter().map(|layer| layer.output.as_str()).collect();
     let by_name: BTreeMap<&str, &Layer> = layers.iter().map(|layer| (layer.name.as_str(), layer)).collect();
     let old = graph.nodes().to_vec();
     // What comes into the graph has no node to follow.

@@ -16,8 +16,8 @@ use tract_onnx::pb::tensor_proto::DataType;
 pub struct Ranges {
     /// The layers that take integers.
     pub layers: BTreeMap<String, Ends>,
-    /// The values that are rounded. A layer's output is so for all that take it, another value
-    /// for the layers alone.
+    /// The values that are rounded, for the layers that take them alone or, as [`Ends::output`],
+    /// for all.
     pub values: BTreeMap<String, Range>,
     /// Matrix products in float whose matrix is stored as integers, one scale for each row.
     pub stored: BTreeSet<String>,
@@ -28,8 +28,8 @@ pub struct Ranges {
 pub struct Ends {
     /// What it takes, rounded.
     pub input: String,
-    /// What it gives, rounded where [`Ranges::values`] has it.
-    pub output: String,
+    /// What it gives, where that is rounded for all that take it.
+    pub output: Option<String>,
 }
 
 impl Ranges {
@@ -52,7 +52,8 @@ impl Ranges {
                 ("Conv" | "MatMul", [input, weight, ..], [output]) if codes.constant(weight).is_some() => {
                     match codes.rounded(input) {
                         Some(input) => {
-                            let ends = Ends { input: input.to_owned(), output: output.clone() };
+                            let output = codes.is_rounded_for_all(output).then(|| output.clone());
+                            let ends = Ends { input: input.to_owned(), output };
                             ranges.layers.insert(node.name.clone(), ends);
                         }
                         None => _ = ranges.stored.insert(node.name.clone()),
@@ -78,7 +79,8 @@ impl Ranges {
         if let Some(missing) = self.layers.keys().find(|name| !found.contains(name)) {
             return Err(Error::Model(format!("the float32 model has no layer {missing} to quantize")));
         }
-        let onnx = integers(graph, &chosen, &self.values, None)?;
+        let outputs = self.layers.values().filter_map(|ends| ends.output.as_deref()).collect();
+        let onnx = integers(graph, &chosen, &outputs, &self.values, None)?;
         let layers = chosen.into_iter().map(|layer| layer.name).collect();
         Ok(Int8 { onnx, layers, kept: BTreeMap::new() })
     }
@@ -154,6 +156,12 @@ impl<'a> Codes<'a> {
         self.encoded.get(self.decoders.get(value)?.input[0].as_str()).copied()
     }
 
+    /// Whether nobody takes a value but what rounds it.
+    fn is_rounded_for_all(&self, value: &str) -> bool {
+        let mut takers = self.graph.consumers(value).map(|node| node.op_type == "QuantizeLinear");
+        takers.next() == Some(true) && takers.all(|rounds| rounds) && !self.graph.is_output(value)
+    }
+
     /// What decodes this one from constant integers.
     fn constant(&self, value: &str) -> Option<&'a NodeProto> {
         self.decoders.get(value).copied().filter(|node| self.graph.is_constant(&node.input[0]))
@@ -223,13 +231,14 @@ mod tests {
         onnx::restorer(&config, &weights, onnx::Size::Symbolic).unwrap()
     }
 
-    fn quantized(equalise: bool, unsigned: bool, float: &Float) -> (Vec<u8>, Int8) {
+    fn quantized(equalise: bool, others: bool, float: &Float) -> (Vec<u8>, Int8) {
         let onnx = network();
         let options = Options {
             observer: Observer::MinMax,
             equalise,
             correct_bias: false,
-            unsigned,
+            unsigned: others,
+            round_sums: others,
             ..Options::default()
         };
         let image = waves(&[1, 3, 32, 32], 1).mapv(f32::abs);
@@ -244,12 +253,17 @@ mod tests {
             layers: ["encoder_level1.denoiser.blocks.0.attn.qkv".to_owned()].into(),
             outputs: ["latent.denoiser.blocks.0.ffn.project_in".to_owned()].into(),
         };
-        for (unsigned, float) in [(false, Float::default()), (true, float)] {
-            let (onnx, int8) = quantized(false, unsigned, &float);
+        for (others, float) in [(false, Float::default()), (true, float)] {
+            let (onnx, int8) = quantized(false, others, &float);
             let ranges = Ranges::read(&int8.onnx).unwrap();
             assert!(ranges.layers.keys().eq(int8.layers.iter().collect::<BTreeSet<_>>()));
             assert!(float.layers.iter().all(|layer| !ranges.layers.contains_key(layer)));
-            assert_eq!(ranges.values.values().any(|range| range.unsigned), unsigned);
+            assert_eq!(ranges.values.values().any(|range| range.unsigned), others);
+            assert_eq!(
+                ranges.layers["refinement.denoiser.blocks.0.ffn.project_out"].output.is_some(),
+                others
+            );
+            assert!(ranges.layers["refinement.denoiser.blocks.0.ffn.dwconv"].output.is_some());
             assert_eq!(ranges.values["patch_embed.proj"].bounds(), [-128.0, 127.0]);
             assert_eq!(ranges.stored.len(), 16, "the prompts and Linears of eight levels");
             let again = ranges.quantize(&onnx).unwrap();

@@ -69,6 +69,11 @@ pub struct Args {
     #[arg(long)]
     unsigned: bool,
 
+    /// Rounds what goes into sums, too: it costs quality, and lets ONNX Runtime, which runs a layer
+    /// on integers only if it gives some, do so with all.
+    #[arg(long)]
+    round_sums: bool,
+
     /// Threads; all cores where not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     threads: Option<u16>,
@@ -101,6 +106,7 @@ pub fn run(args: Args) -> Result<()> {
         equalise: !args.no_equalise,
         correct_bias: !args.no_bias_correction,
         unsigned: args.unsigned,
+        round_sums: args.round_sums,
         float: Float {
             layers: args.keep.into_iter().collect(),
             outputs: args.keep_output.into_iter().collect(),

@@ -32,11 +32,11 @@ struct Rounded {
 impl Rounding {
     /// Where a network of these ranges rounds.
     pub fn new(ranges: Ranges) -> Self {
-        let outputs: HashSet<&String> = ranges.layers.values().map(|ends| &ends.output).collect();
-        let ranged = |value: &String| ranges.values.contains_key(value).then(|| value.clone());
+        let outputs: HashSet<&String> =
+            ranges.layers.values().filter_map(|ends| ends.output.as_ref()).collect();
         let layers = ranges.layers.iter().map(|(name, ends)| {
-            let input = ranged(&ends.input).filter(|input| !outputs.contains(input));
-            (name.clone(), Rounded { input, output: ranged(&ends.output) })
+            let input = Some(&ends.input).filter(|input| !outputs.contains(input));
+            (name.clone(), Rounded { input: input.cloned(), output: ends.output.clone() })
         });
         let stored = ranges.stored.iter().map(|name| (name.clone(), Rounded::default()));
         Self { layers: layers.chain(stored).collect(), ranges }
@@ -113,10 +113,11 @@ mod tests {
 
     #[test]
     fn a_value_that_is_a_layers_output_is_rounded_once() {
-        let ends = |input: &str, output: &str| Ends { input: input.into(), output: output.into() };
+        let ends =
+            |input: &str, output: Option<&str>| Ends { input: input.into(), output: output.map(Into::into) };
         let range = Range { scale: 0.5, unsigned: false };
         let ranges = Ranges {
-            layers: [("a".to_owned(), ends("x", "a")), ("b".to_owned(), ends("a", "b"))].into(),
+            layers: [("a".to_owned(), ends("x", Some("a"))), ("b".to_owned(), ends("a", None))].into(),
             values: [("x".to_owned(), range), ("a".to_owned(), range)].into(),
             stored: ["m".to_owned()].into(),
         };
