@@ -95,6 +95,29 @@ fn channel_attention_is_the_same_composed() {
 }
 
 #[test]
+fn a_row_of_zeros_has_no_gradient_and_harms_no_other() {
+    let [q, k, v, gradient] = [1, 2, 3, 4].map(|seed| drawn(seed, &SHAPE));
+    let numbers = |tensor: &Tensor| tensor.to_contiguous().storage::<f32>().to_vec();
+    let mut silent = numbers(&q);
+    silent[..35].fill(0.0);
+    let q = Tensor::from_data(TensorData::new(silent, SHAPE));
+    let temperature = drawn(5, &[2]);
+    let kernels = Flex::channel_attention_gradients(
+        q.clone(),
+        k.clone(),
+        v.clone(),
+        temperature.clone(),
+        gradient.clone(),
+    );
+    assert!(numbers(&kernels.0)[..35].iter().all(|gradient| *gradient == 0.0));
+    assert!(
+        numbers(&kernels.0)[35..].iter().chain(&numbers(&kernels.1)).all(|gradient| gradient.abs() < 1e3)
+    );
+    let composed = attention_gradients::<Flex>(q, k, v, temperature, gradient);
+    assert_same(kernels.into(), composed.into());
+}
+
+#[test]
 fn neighbours_are_the_same_composed() {
     let (x, gradient) = (drawn(1, &SHAPE), drawn(2, &[2, 72, 7, 5]));
     assert_same([Flex::neighbours(x.clone())], [neighbours::<Flex>(x)]);
