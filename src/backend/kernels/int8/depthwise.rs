@@ -6,8 +6,9 @@ use super::{Finish, Form, Output, portable};
 /// Weights `[channels, 3, 3]` as the kernels take them.
 #[derive(Clone, Debug)]
 pub(crate) struct Depthwise {
-    pub(super) weights: Vec<[i8; 9]>,
-    pub(super) finish: Vec<Finish>,
+    weights: Vec<[i8; 9]>,
+    finish: Vec<Finish>,
+    form: Form,
 }
 
 /// What rows must have beyond their pixels: the kernel reads whole vectors.
@@ -16,13 +17,13 @@ pub(crate) const SLACK: usize = 128;
 impl Depthwise {
     /// `weights` are nine numbers for each channel; `biases` are in steps of the sums, `zero` is
     /// the activations' as uint8.
-    pub(crate) fn new(weights: &[i8], biases: &[i32], multipliers: &[f32], zero: i32) -> Self {
+    pub(crate) fn new(form: Form, weights: &[i8], biases: &[i32], multipliers: &[f32], zero: i32) -> Self {
         let (kernels, _) = weights.as_chunks::<9>();
         let finish = kernels.iter().zip(biases).zip(multipliers).map(|((kernel, bias), &multiplier)| {
             let sum: i32 = kernel.iter().map(|&weight| i32::from(weight)).sum();
             Finish { start: bias.wrapping_sub(zero.wrapping_mul(sum)), multiplier }
         });
-        Self { weights: kernels.to_vec(), finish: finish.collect() }
+        Self { weights: kernels.to_vec(), finish: finish.collect(), form }
     }
 
     /// One row of a channel's output out of three rows of uint8, each with one pixel more to
@@ -35,7 +36,6 @@ impl Depthwise {
     /// No other thread may have the same pixels of the output in hands.
     pub(crate) unsafe fn row(
         &self,
-        form: Form,
         channel: usize,
         rows: [&[u8]; 3],
         count: usize,
@@ -44,7 +44,7 @@ impl Depthwise {
     ) {
         assert!(rows.iter().all(|row| row.len() >= count + SLACK), "a row is too short");
         let (kernel, finish) = (&self.weights[channel], self.finish[channel]);
-        match form {
+        match self.form {
             // SAFETY: handed on.
             Form::Portable => unsafe { portable::depthwise(kernel, finish, rows, count, output, out_at) },
             #[cfg(target_arch = "x86_64")]

@@ -11,12 +11,13 @@ pub(crate) struct Product {
     pub(super) weights: Vec<[i8; 4]>,
     pub(super) inputs: usize,
     pub(super) finish: Vec<Finish>,
+    form: Form,
 }
 
 impl Product {
     /// `weights` are rows of `inputs` numbers, one for each output; `biases` are in steps of the
     /// sums, `zero` is the activations' as uint8.
-    pub(crate) fn new(weights: &[i8], biases: &[i32], multipliers: &[f32], zero: i32) -> Self {
+    pub(crate) fn new(form: Form, weights: &[i8], biases: &[i32], multipliers: &[f32], zero: i32) -> Self {
         let outputs = multipliers.len().max(1);
         let inputs = weights.len() / outputs;
         let rows = weights.chunks_exact(inputs.max(1));
@@ -27,7 +28,7 @@ impl Product {
             let sum: i32 = row.iter().map(|&weight| i32::from(weight)).sum();
             Finish { start: bias.wrapping_sub(zero.wrapping_mul(sum)), multiplier }
         });
-        Self { weights: packed.collect(), inputs, finish: finish.collect() }
+        Self { weights: packed.collect(), inputs, finish: finish.collect(), form }
     }
 
     /// Groups of four inputs.
@@ -55,7 +56,6 @@ impl Product {
     /// No other thread may have the same pixels of the output in hands.
     pub(crate) unsafe fn tile(
         &self,
-        form: Form,
         rows: &Rows<'_>,
         at: usize,
         count: usize,
@@ -67,7 +67,7 @@ impl Product {
         let last = rows.offsets.iter().copied().max().unwrap_or(0);
         assert!(last + at + count <= rows.bytes.len(), "a row is too short");
         let out = |channel: usize| out_at + channel * stride;
-        match form {
+        match self.form {
             // SAFETY: handed on.
             Form::Portable => unsafe { portable::product(self, rows, at, count, output, &out) },
             #[cfg(target_arch = "x86_64")]

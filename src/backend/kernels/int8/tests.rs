@@ -77,7 +77,6 @@ fn products_are_the_sums_written_out() {
         let bytes = case.bytes(inputs * row);
         let weights = case.weights(inputs * outputs);
         let (biases, multipliers) = case.finish(outputs, inputs);
-        let product = Product::new(&weights, &biases, &multipliers, case.raised());
         let offsets: Vec<usize> = (0..inputs).map(|input| input * row).collect();
         let rows = Rows { bytes: &bytes, offsets: &offsets, element: case.element };
         let sum = |output: usize, pixel: usize| -> i64 {
@@ -88,6 +87,7 @@ fn products_are_the_sums_written_out() {
             i64::from(biases[output]) + (0..inputs).map(term).sum::<i64>()
         };
         for form in Form::available() {
+            let product = Product::new(form, &weights, &biases, &multipliers, case.raised());
             let stride = count + 2;
             let (mut found, mut floats) = (vec![7u8; outputs * stride], vec![7f32; outputs * stride]);
             let (element, zero) = (case.out_element, case.out_zero);
@@ -95,13 +95,13 @@ fn products_are_the_sums_written_out() {
             let sums = Output::Floats(Shared::new(&mut floats));
             for output in [&output, &sums] {
                 // SAFETY: there is one thread.
-                unsafe { product.tile(form, &rows, at, count, output, (0, stride), &mut Vec::new()) };
+                unsafe { product.tile(&rows, at, count, output, (0, stride), &mut Vec::new()) };
             }
-            for output in 0..outputs {
+            for (output, &multiplier) in multipliers.iter().enumerate() {
                 for pixel in 0..stride {
                     let place = output * stride + pixel;
                     let (byte, float) = if pixel < count {
-                        let (sum, multiplier) = (sum(output, pixel), multipliers[output]);
+                        let sum = sum(output, pixel);
                         (coded(sum, multiplier, zero, element), sum as f32 * multiplier)
                     } else {
                         // Beyond the tile nothing is written.
@@ -127,7 +127,6 @@ fn depthwise_rows_are_the_sums_written_out() {
         let rows: [Vec<u8>; 3] = std::array::from_fn(|_| case.bytes(count + SLACK));
         let weights = case.weights(9 * channels);
         let (biases, multipliers) = case.finish(channels, 9);
-        let kernels = Depthwise::new(&weights, &biases, &multipliers, case.raised());
         let sum = |pixel: usize| -> i64 {
             let term = |at: usize| {
                 let value = i64::from(rows[at / 3][pixel + at % 3]) - i64::from(case.zero);
@@ -136,6 +135,7 @@ fn depthwise_rows_are_the_sums_written_out() {
             i64::from(biases[channel]) + (0..9).map(term).sum::<i64>()
         };
         for form in Form::available() {
+            let kernels = Depthwise::new(form, &weights, &biases, &multipliers, case.raised());
             let (mut found, mut floats) = (vec![7u8; count + 3], vec![7f32; count + 3]);
             let (element, zero) = (case.out_element, case.out_zero);
             let output = Output::Bytes { values: Shared::new(&mut found), element, zero };
@@ -143,7 +143,7 @@ fn depthwise_rows_are_the_sums_written_out() {
             for output in [&output, &sums] {
                 let rows = [&rows[0][..], &rows[1][..], &rows[2][..]];
                 // SAFETY: there is one thread.
-                unsafe { kernels.row(form, channel, rows, count, output, 1) };
+                unsafe { kernels.row(channel, rows, count, output, 1) };
             }
             assert_eq!((found[0], floats[0], found[count + 1], floats[count + 1]), (7, 7.0, 7, 7.0));
             for pixel in 0..count {

@@ -197,16 +197,16 @@ impl Built {
         let group = usize::try_from(int_attribute(node, "group").unwrap_or(1)).ok()?;
         let Self { weights, biases, multipliers, zero } = self;
         let (kernel, inputs) = if group == 1 {
-            let product = Product::new(&weights.values, &biases, &multipliers, zero.into());
+            let product = Product::new(Form::best(), &weights.values, &biases, &multipliers, zero.into());
             (Kernel::Product(product), inputs)
         } else if group == outputs && inputs == 1 && window == near {
-            let kernels = Depthwise::new(&weights.values, &biases, &multipliers, zero.into());
+            let kernels = Depthwise::new(Form::best(), &weights.values, &biases, &multipliers, zero.into());
             (Kernel::Depthwise(kernels), outputs)
         } else {
             return None;
         };
         let kind = Arc::new(kernel);
-        sound.then(|| IntConv { kind, element, zero, window, inputs, outputs, form: Form::best() })
+        sound.then_some(IntConv { kind, element, zero, window, inputs, outputs })
     }
 
     fn matmul(self) -> Option<IntMatMul> {
@@ -218,7 +218,7 @@ impl Built {
             .flat_map(|output| (0..inputs).map(move |input| input * outputs + output))
             .map(|at| self.weights.values[at])
             .collect();
-        let product = Product::new(&turned, &self.biases, &self.multipliers, self.zero.into());
-        Some(IntMatMul { product: Arc::new(product), inputs, outputs, form: Form::best() })
+        let product = Product::new(Form::best(), &turned, &self.biases, &self.multipliers, self.zero.into());
+        Some(IntMatMul { product: Arc::new(product), inputs, outputs })
     }
 }

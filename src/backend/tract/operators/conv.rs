@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::{Element, bytes, in_parallel, shape};
-use crate::backend::kernels::int8::{Byte, Depthwise, Form, Output, Product, Rows, SLACK, TILE};
+use crate::backend::kernels::int8::{Byte, Depthwise, Output, Product, Rows, SLACK, TILE};
 use std::sync::Arc;
 use tract_onnx::tract_hir::internal::*;
 
@@ -19,7 +19,6 @@ pub(in super::super) struct IntConv {
     pub(in super::super) window: Window,
     pub(in super::super) inputs: usize,
     pub(in super::super) outputs: usize,
-    pub(in super::super) form: Form,
 }
 
 /// What a convolution is computed by.
@@ -64,7 +63,7 @@ impl Op for IntConv {
     }
 
     fn info(&self) -> TractResult<Vec<String>> {
-        Ok(vec![format!("{:?}, {} to {} channels, {:?}", self.window, self.inputs, self.outputs, self.form)])
+        Ok(vec![format!("{:?}, {} to {} channels", self.window, self.inputs, self.outputs)])
     }
 
     op_as_typed_op!();
@@ -112,7 +111,6 @@ impl EvalOp for IntConv {
                 self.depthwise(kernels, source, element, [height, width], &output);
             }
         }
-        drop(output);
         Ok(tvec!(result.into_tvalue()))
     }
 }
@@ -126,7 +124,7 @@ impl IntConv {
             for at in (index * part..pixels.min((index + 1) * part)).step_by(TILE) {
                 let count = TILE.min(pixels - at);
                 // SAFETY: tiles don't overlap.
-                unsafe { product.tile(self.form, &rows, at, count, output, (at, pixels), panel) };
+                unsafe { product.tile(&rows, at, count, output, (at, pixels), panel) };
             }
         });
     }
@@ -182,7 +180,7 @@ impl IntConv {
             for x in (0..out_width).step_by(TILE) {
                 let (count, place) = (TILE.min(out_width - x), (y * out_width + x, stride));
                 // SAFETY: tiles don't overlap.
-                unsafe { product.tile(self.form, &rows, start + x, count, output, place, panel) };
+                unsafe { product.tile(&rows, start + x, count, output, place, panel) };
             }
         });
     }
@@ -213,7 +211,7 @@ impl IntConv {
                 let rows = [row(0), row(1), row(2)];
                 let place = (channel * height + y) * width;
                 // SAFETY: rows don't overlap.
-                unsafe { kernels.row(self.form, channel, rows, width, output, place) };
+                unsafe { kernels.row(channel, rows, width, output, place) };
             }
         });
     }

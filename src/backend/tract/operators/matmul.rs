@@ -3,7 +3,7 @@
 
 use super::{Element, bytes, in_parallel};
 use crate::backend::kernels::Shared;
-use crate::backend::kernels::int8::{Form, Output, Product, Rows, TILE};
+use crate::backend::kernels::int8::{Output, Product, Rows, TILE};
 use std::sync::Arc;
 use tract_onnx::tract_hir::internal::*;
 
@@ -13,7 +13,6 @@ pub(in super::super) struct IntMatMul {
     pub(in super::super) product: Arc<Product>,
     pub(in super::super) inputs: usize,
     pub(in super::super) outputs: usize,
-    pub(in super::super) form: Form,
 }
 
 impl PartialEq for IntMatMul {
@@ -76,7 +75,7 @@ impl EvalOp for IntMatMul {
                 let rows = Rows { bytes: columns, offsets: &offsets, element };
                 let to = Output::Floats(Shared::new(sums));
                 // SAFETY: the scratch is this thread's.
-                unsafe { self.product.tile(self.form, &rows, 0, count, &to, (0, TILE), panel) };
+                unsafe { self.product.tile(&rows, 0, count, &to, (0, TILE), panel) };
                 // SAFETY: tiles don't overlap.
                 let place = unsafe { output.part(first * self.outputs, count * self.outputs) };
                 for (token, features) in place.chunks_exact_mut(self.outputs).enumerate() {
