@@ -54,39 +54,40 @@ fn ints(name: &str, ints: &[usize]) -> pb::AttributeProto {
     pb::AttributeProto { name: name.into(), ints, r#type: AttributeType::Ints as i32, ..Default::default() }
 }
 
-/// A model of one convolution on `[1, inputs, height, width]`.
-fn model(conv: &Conv, numbers: &Numbers) -> Vec<u8> {
+/// A model of input `x` and output `y`, both of floats, without nodes.
+fn empty() -> Edit {
     let info = |name: &str| {
-        let shape = pb::TensorShapeProto::default();
-        let tensor = pb::type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
-        let kind =
-            pb::TypeProto { value: Some(pb::type_proto::Value::TensorType(tensor)), ..Default::default() };
+        let tensor = pb::type_proto::Tensor { elem_type: DataType::Float as i32, shape: None };
+        let value = Some(pb::type_proto::Value::TensorType(tensor));
+        let kind = pb::TypeProto { value, ..Default::default() };
         pb::ValueInfoProto { name: name.into(), r#type: Some(kind), ..Default::default() }
     };
-    let mut input = info("x");
-    if let Some(pb::type_proto::Value::TensorType(tensor)) =
-        input.r#type.as_mut().and_then(|kind| kind.value.as_mut())
-    {
-        tensor.shape = None;
-    }
-    let output = pb::ValueInfoProto { name: "y".into(), ..input.clone() };
     let graph = pb::GraphProto {
         name: "test".into(),
-        input: vec![input],
-        output: vec![output],
+        input: vec![info("x")],
+        output: vec![info("y")],
         ..Default::default()
     };
-    let opset = pb::OperatorSetIdProto { version: 17, ..Default::default() };
-    let empty =
-        pb::ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() };
-    let mut edit = Edit::parse(&empty.encode_to_vec()).unwrap();
+    let opset_import = vec![pb::OperatorSetIdProto { version: 17, ..Default::default() }];
+    let model = pb::ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..Default::default() };
+    Edit::parse(&model.encode_to_vec()).unwrap()
+}
 
+fn scalar(value: f32) -> ArrayD<f32> {
+    ndarray::arr0(value).into_dyn()
+}
+
+fn vector(values: &[f32]) -> ArrayD<f32> {
+    ArrayD::from_shape_vec(IxDyn(&[values.len()]), values.to_vec()).unwrap()
+}
+
+/// A model of one convolution on `[1, inputs, height, width]`.
+fn model(conv: &Conv, numbers: &Numbers) -> Vec<u8> {
+    let mut edit = empty();
     let zero = |edit: &mut Edit, name: &str, at: usize| {
         let element = if conv.signed[at] { DataType::Int8 } else { DataType::Uint8 };
         edit.set_constant(name, element, &[], vec![conv.zeros[at].to_le_bytes()[0]]);
     };
-    let scalar = |value: f32| ndarray::arr0(value).into_dyn();
-    let vector = |values: &[f32]| ArrayD::from_shape_vec(IxDyn(&[values.len()]), values.to_vec()).unwrap();
     edit.set_floats("xs", &scalar(numbers.scales[0]));
     edit.set_floats("ys", &scalar(numbers.scales[1]));
     zero(&mut edit, "xz", 0);
@@ -266,5 +267,48 @@ fn what_has_no_integer_kernel_runs_all_the_same() {
         // In float: a sum next to the middle between two steps may go to either.
         let error = (&found - &expected).mapv(f32::abs).into_iter().fold(0.0, f32::max);
         assert!(error <= 1.001 * step, "{error} of {step}, {conv:?}");
+    }
+}
+
+#[test]
+fn lowered_products_give_what_the_format_defines() {
+    for seed in 0..40 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (tokens, inputs, outputs) =
+            (random.random_range(1..150), random.random_range(1..40), random.random_range(1..40));
+        let weights: Vec<i8> = (0..inputs * outputs).map(|_| random.random()).collect();
+        let scales: Vec<f32> = (0..outputs).map(|_| 10f32.powf(random.random_range(-4.0..-2.0))).collect();
+        let (scale, zero) = (random.random_range(0.5..2.0) / 128.0, random.random_range(-128..=127));
+        let mut edit = empty();
+        edit.set_floats("xs", &scalar(scale));
+        edit.set_constant("xz", DataType::Int8, &[], vec![i32::to_le_bytes(zero)[0]]);
+        let bytes = weights.iter().map(|weight| weight.to_le_bytes()[0]).collect();
+        edit.set_constant("wq", DataType::Int8, &[inputs, outputs], bytes);
+        edit.set_floats("ws", &vector(&scales));
+        let mut layer = node("MatMul", "y", &["xd", "wd"], None);
+        layer.name = "layer".into();
+        edit.set_nodes(vec![
+            node("QuantizeLinear", "xq", &["x", "xs", "xz"], None),
+            node("DequantizeLinear", "xd", &["xq", "xs", "xz"], None),
+            node("DequantizeLinear", "wd", &["wq", "ws"], Some(1)),
+            layer,
+        ]);
+        let rows = ndarray::Array3::from_shape_fn((1, tokens, inputs), |_| random.random_range(-1.5..1.5f32));
+        let model = Model::open(&edit.into_bytes(), "test", &Options { threads: 2 }).unwrap();
+        assert_eq!(model.integer_layers(), ["layer"]);
+        let mut session = model.session(&[("x", rows.shape())]).unwrap();
+        let found = session.run(&[("x", Input::F32(rows.view().into_dyn()))]).unwrap();
+        let found = found.get("y").unwrap();
+        for token in 0..tokens {
+            for output in 0..outputs {
+                let term = |input: usize| {
+                    let value = coded(rows[[0, token, input]], scale, zero, true) - zero;
+                    i64::from(value) * i64::from(weights[input * outputs + output])
+                };
+                let expected = (0..inputs).map(term).sum::<i64>() as f32 * (scales[output] * scale);
+                let found = found[[0, token, output].as_slice()];
+                assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found}, not {expected}");
+            }
+        }
     }
 }
