@@ -17,6 +17,7 @@
 //! # Ok::<(), vlunet::Error>(())
 //! ```
 
+mod kernels;
 mod tract;
 
 pub use tract::{Model, Outputs, Session};

@@ -26,8 +26,15 @@ impl Edit {
     /// # Errors
     /// [`Error::Model`] where the bytes are none.
     pub fn parse(onnx: &[u8]) -> Result<Self> {
-        let mut model =
-            pb::ModelProto::decode(onnx).map_err(|e| Error::Model(format!("no ONNX model: {e}")))?;
+        let model = pb::ModelProto::decode(onnx).map_err(|e| Error::Model(format!("no ONNX model: {e}")))?;
+        Self::of(model)
+    }
+
+    /// A model that was read already.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where it has no graph.
+    pub(crate) fn of(mut model: pb::ModelProto) -> Result<Self> {
         let graph = model.graph.take().ok_or_else(|| Error::Model("an ONNX model without a graph".into()))?;
         let constants = graph.initializer.iter().enumerate().map(|(at, tensor)| (tensor.name.clone(), at));
         Ok(Self { constants: constants.collect(), model, graph })
@@ -107,6 +114,35 @@ impl Edit {
         Ok((shape, &tensor.raw_data))
     }
 
+    /// The shape of a constant.
+    pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let tensor = &self.graph.initializer[*self.constants.get(name)?];
+        tensor.dims.iter().map(|&extent| usize::try_from(extent).ok()).collect()
+    }
+
+    /// A constant of int8 (true) or uint8, as bytes; none where its shape says another length.
+    pub(crate) fn bytes(&self, name: &str) -> Option<(&[u8], bool)> {
+        let (tensor, elements) = self.integers(name)?;
+        let signed = tensor.data_type == DataType::Int8 as i32;
+        let fits = signed || tensor.data_type == DataType::Uint8 as i32;
+        (fits && tensor.raw_data.len() == elements).then_some((tensor.raw_data.as_slice(), signed))
+    }
+
+    /// A constant of int32.
+    pub(crate) fn int32s(&self, name: &str) -> Option<Vec<i32>> {
+        let (tensor, elements) = self.integers(name)?;
+        let (numbers, rest) = tensor.raw_data.as_chunks::<4>();
+        let fits = tensor.data_type == DataType::Int32 as i32 && rest.is_empty() && numbers.len() == elements;
+        fits.then(|| numbers.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
+    }
+
+    fn integers(&self, name: &str) -> Option<(&pb::TensorProto, usize)> {
+        let tensor = &self.graph.initializer[*self.constants.get(name)?];
+        let shape = self.shape(name)?;
+        let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
+        Some((tensor, elements))
+    }
+
     /// Adds or replaces a constant of floats.
     pub(crate) fn set_floats(&mut self, name: &str, tensor: &ArrayD<f32>) {
         let bytes = tensor.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -160,6 +196,12 @@ impl Edit {
 /// An integer attribute of a node.
 pub(crate) fn int_attribute(node: &pb::NodeProto, name: &str) -> Option<i64> {
     node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
+}
+
+/// Integers of a node's attribute.
+pub(crate) fn ints_attribute<'a>(node: &'a pb::NodeProto, name: &str) -> Option<&'a [i64]> {
+    let attribute = node.attribute.iter().find(|attribute| attribute.name == name)?;
+    Some(attribute.ints.as_slice())
 }
 
 /// A node of one output, and of no name: its output's stands for it.

@@ -1,9 +1,11 @@
 //! A model as read, before its input sizes are known.
 
-use super::{Session, error, executor, guarded};
+use super::{Session, error, executor, guarded, lower};
 use crate::backend::Options;
+use crate::onnx::edit::Edit;
 use crate::{Error, Result};
 use prost::Message;
+use tract_onnx::model::ParseResult;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::{DimLike, Factoid, GenericFactoid};
@@ -13,6 +15,7 @@ pub struct Model {
     name: String,
     inputs: Vec<String>,
     outputs: Vec<String>,
+    integers: Vec<String>,
     graph: InferenceModel,
     executor: multithread::Executor,
 }
@@ -33,9 +36,15 @@ impl Model {
         // Output shapes are left to inference: the file names them H and W, sessions give numbers.
         let reader = tract_onnx::onnx().with_ignore_output_shapes(true);
         let what = format!("{name} is no model that can be read");
-        let graph = guarded(&what, || reader.model_for_proto_model(&proto))?;
+        let ParseResult { model: mut graph, unresolved_inputs, outlets_by_name } =
+            guarded(&what, || reader.parse(&proto, None))?;
+        if let Some(missing) = unresolved_inputs.first() {
+            return Err(unreadable(&format!("nothing gives {missing}")));
+        }
+        let edit = Edit::of(proto)?;
+        let integers = guarded(&what, || lower::lower(&edit, &mut graph, outlets_by_name))?;
         let executor = executor(options.threads);
-        Ok(Self { name: name.into(), inputs, outputs, graph, executor })
+        Ok(Self { name: name.into(), inputs, outputs, integers, graph, executor })
     }
 
     /// Names of the inputs, in the file's order.
@@ -46,6 +55,11 @@ impl Model {
     /// Names of the outputs, in the file's order.
     pub fn outputs(&self) -> &[String] {
         &self.outputs
+    }
+
+    /// The layers (by their nodes' names) that run on integers.
+    pub fn integer_layers(&self) -> &[String] {
+        &self.integers
     }
 
     /// Optimises the model for inputs of these shapes.
