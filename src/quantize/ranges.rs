@@ -176,7 +176,7 @@ fn axis(decoder: &NodeProto) -> usize {
 /// The constant that a node decodes.
 fn decoded(graph: &Edit, decoder: &NodeProto) -> Result<ArrayD<f32>> {
     let name = &decoder.input[0];
-    let (values, scales) = (graph.bytes(name)?, graph.floats(&decoder.input[1])?);
+    let (values, scales) = (graph.int8s(name)?, graph.floats(&decoder.input[1])?);
     let axis = axis(decoder);
     if axis >= values.ndim() || scales.shape() != [values.shape()[axis]] {
         return Err(Error::Model(format!("{name} has not one scale for each channel")));
