@@ -133,6 +133,13 @@ impl Edit {
         Some(numbers.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
     }
 
+    /// A constant of int64; none where it is of something else.
+    pub(crate) fn int64s(&self, name: &str) -> Option<Vec<i64>> {
+        let (_, bytes) = self.raw(name, DataType::Int64, 8).ok()?;
+        let (numbers, _) = bytes.as_chunks::<8>();
+        Some(numbers.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect())
+    }
+
     /// Adds or replaces a constant of floats.
     pub(crate) fn set_floats(&mut self, name: &str, tensor: &ArrayD<f32>) {
         let bytes = tensor.iter().flat_map(|value| value.to_le_bytes()).collect();
