@@ -33,6 +33,7 @@ pub mod board;
 pub mod bundle;
 pub mod config;
 pub mod control;
+pub mod cpu;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod eval;

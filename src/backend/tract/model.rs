@@ -2,8 +2,10 @@
 
 use super::{Session, error, executor, guarded};
 use crate::backend::Options;
-use crate::{Error, Result};
+use crate::onnx::widen;
+use crate::{Error, Result, cpu};
 use prost::Message;
+use std::sync::Once;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::{DimLike, Factoid, GenericFactoid};
@@ -24,7 +26,13 @@ impl Model {
     /// [`Error::Model`] where the bytes are no ONNX model or hold an operator that tract lacks.
     pub fn open(onnx: &[u8], name: &str, options: &Options) -> Result<Self> {
         let unreadable = |why: &str| Error::Model(format!("{name} is no model that can be read: {why}"));
-        let proto = pb::ModelProto::decode(onnx).map_err(|e| unreadable(&e.to_string()))?;
+        let mut proto = pb::ModelProto::decode(onnx).map_err(|e| unreadable(&e.to_string()))?;
+        if !cpu::computes_in_f16() && widen(&mut proto).map_err(|e| unreadable(&e.to_string()))? {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                log::warn!("this CPU doesn't compute in float16: the model runs in float32, at its speed");
+            });
+        }
         let Some(graph) = &proto.graph else { return Err(unreadable("it is empty")) };
         let is_constant = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
         let inputs =
