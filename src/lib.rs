@@ -42,6 +42,7 @@ pub mod import;
 pub mod onnx;
 pub mod picture;
 pub mod pipeline;
+pub mod plot;
 pub mod quantize;
 pub mod restore;
 pub mod sink;

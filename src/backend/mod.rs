@@ -19,6 +19,7 @@
 
 mod tract;
 
+pub(crate) use tract::Fact;
 pub use tract::{Model, Outputs, Session};
 
 use ndarray::ArrayViewD;

@@ -6,14 +6,31 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 /// Nodes whose outputs aren't floats, whatever they take.
 const OTHERS: [&str; 14] = [
-    "And", "ArgMax", "ArgMin", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual",
-    "NonZero", "Not", "Shape", "Size",
+    "And",
+    "ArgMax",
+    "ArgMin",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "IsInf",
+    "IsNaN",
+    "Less",
+    "LessOrEqual",
+    "NonZero",
+    "Not",
+    "Shape",
+    "Size",
 ];
 
 /// Nodes that make floats of something else.
 const MAKERS: [&str; 7] = [
-    "ConstantOfShape", "DequantizeLinear", "RandomNormal", "RandomNormalLike", "RandomUniform",
-    "RandomUniformLike", "EyeLike",
+    "ConstantOfShape",
+    "DequantizeLinear",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "EyeLike",
 ];
 
 /// Whether an element type is one of the floats that a model computes in here.

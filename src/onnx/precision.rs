@@ -37,13 +37,22 @@ const SENSITIVE: [&str; 24] = [
 
 /// Nodes that move values about.
 const MOVERS: [&str; 12] = [
-    "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "SpaceToDepth",
-    "Squeeze", "Transpose", "Unsqueeze",
+    "Concat",
+    "DepthToSpace",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Identity",
+    "Reshape",
+    "Slice",
+    "SpaceToDepth",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
 ];
 
 /// Nodes that work on each element by itself, at the cost of a cast or less.
-const ELEMENTWISE: [&str; 10] =
-    ["Abs", "Add", "Clip", "Div", "Max", "Min", "Mul", "Neg", "Relu", "Sub"];
+const ELEMENTWISE: [&str; 10] = ["Abs", "Add", "Clip", "Div", "Max", "Min", "Mul", "Neg", "Relu", "Sub"];
 
 /// The width in which each node of a graph computes.
 pub(crate) struct Precision {

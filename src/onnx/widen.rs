@@ -128,11 +128,10 @@ mod tests {
     fn a_constant_that_is_cut_off_is_named() {
         let mut tensor = half_constant("stem.weight", &[1.0, 2.0]);
         tensor.raw_data.pop();
-        let model =
-            pb::ModelProto {
-                graph: Some(pb::GraphProto { initializer: vec![tensor], ..Default::default() }),
-                ..Default::default()
-            };
+        let model = pb::ModelProto {
+            graph: Some(pb::GraphProto { initializer: vec![tensor], ..Default::default() }),
+            ..Default::default()
+        };
         let error = widen(&mut model.clone()).unwrap_err().to_string();
         assert!(error.contains("stem.weight"), "{error}");
     }

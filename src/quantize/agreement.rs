@@ -79,7 +79,8 @@ fn outputs(onnx: &[u8], samples: &[Sample], options: &backend::Options) -> Resul
     let mut given = Vec::with_capacity(samples.len());
     let mut session = None;
     for sample in samples {
-        let shapes: Vec<(&str, &[usize])> = sample.iter().map(|(name, tensor)| (*name, tensor.shape())).collect();
+        let shapes: Vec<(&str, &[usize])> =
+            sample.iter().map(|(name, tensor)| (*name, tensor.shape())).collect();
         let session = match &mut session {
             Some(session) => session,
             none => none.insert(model.session(&shapes)?),

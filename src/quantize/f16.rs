@@ -43,7 +43,8 @@ pub(super) fn halve(onnx: &[u8], samples: &[Sample], options: &backend::Options)
         BTreeMap::new()
     } else {
         let nodes = graph.nodes().iter().enumerate().filter(|(at, _)| !precision.is_wide(*at));
-        let values = nodes.flat_map(|(_, node)| &node.output).filter(|value| precision.floats.contains(*value));
+        let values =
+            nodes.flat_map(|(_, node)| &node.output).filter(|value| precision.floats.contains(*value));
         let values: Vec<String> = values.cloned().collect();
         let seen = calibrate(&graph, &values, samples, options, &|| {})?;
         let highest = |seen: super::calibrate::Seen| seen.highest.iter().fold(0.0f32, |a, b| a.max(*b));
@@ -117,7 +118,8 @@ fn narrow_constants(graph: &mut Edit, precision: &Precision) -> Result<BTreeMap<
     for name in narrow {
         let values = graph.floats(&name)?;
         // Infinity masks what attention must not see; it is one of float16's numbers.
-        let lost = |value: &&f32| value.is_nan() || (value.is_finite() && f16::from_f32(**value).is_infinite());
+        let lost =
+            |value: &&f32| value.is_nan() || (value.is_finite() && f16::from_f32(**value).is_infinite());
         if let Some(value) = values.iter().find(lost) {
             return Err(Error::Model(format!(
                 "the constant {name} holds {value}, which float16 (up to 65504) has no number for"
@@ -188,3 +190,6 @@ impl Casts {
         Some(cast)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,8 @@ pub(super) fn without_rule(graph: &Edit) -> BTreeMap<String, String> {
     };
     let reason = |node: &NodeProto| {
         let op = &node.op_type;
-        let name = [Some(&node.name), node.output.first()].into_iter().flatten().find(|name| !name.is_empty());
+        let name =
+            [Some(&node.name), node.output.first()].into_iter().flatten().find(|name| !name.is_empty());
         let shape = node.input.get(1).and_then(|weights| graph.floats(weights).ok());
         let odd = match (shape, int_attribute(node, "group").unwrap_or(1)) {
             (None, _) => format!("there is no rule for a {op} whose weights aren't of float32"),

@@ -24,6 +24,7 @@ mod equalise;
 mod f16;
 mod layers;
 mod observer;
+mod ops;
 mod plan;
 mod qdq;
 mod samples;
@@ -33,6 +34,7 @@ pub use agreement::Agreement;
 pub use analyse::{Analysis, Sensitivity, analyse};
 pub use f16::Half;
 pub use observer::Observer;
+pub use ops::{Operations, operations};
 pub use plan::{Float, Int8};
 
 use crate::bundle::{Bundle, Dtype, FileEntry, Golden};

@@ -3,6 +3,7 @@
 mod model;
 mod session;
 
+pub(crate) use model::Fact;
 pub use model::Model;
 pub use session::{Outputs, Session};
 

@@ -4,7 +4,9 @@ use super::{Session, error, executor, guarded};
 use crate::backend::Options;
 use crate::onnx::widen;
 use crate::{Error, Result, cpu};
+use half::f16;
 use prost::Message;
+use std::collections::HashMap;
 use std::sync::Once;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
@@ -17,6 +19,13 @@ pub struct Model {
     outputs: Vec<String>,
     graph: InferenceModel,
     executor: multithread::Executor,
+}
+
+/// What is known of a value without running the model.
+#[derive(Clone, Debug)]
+pub(crate) struct Fact {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) is_f16: bool,
 }
 
 impl Model {
@@ -33,7 +42,14 @@ impl Model {
                 log::warn!("this CPU doesn't compute in float16: the model runs in float32, at its speed");
             });
         }
-        let Some(graph) = &proto.graph else { return Err(unreadable("it is empty")) };
+        Self::of(&proto, name, options)
+    }
+
+    /// Takes a model as it is, whatever this CPU computes in.
+    pub(crate) fn of(proto: &pb::ModelProto, name: &str, options: &Options) -> Result<Self> {
+        let Some(graph) = &proto.graph else {
+            return Err(Error::Model(format!("{name} is no model that can be read: it is empty")));
+        };
         let is_constant = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
         let inputs =
             graph.input.iter().map(|info| info.name.clone()).filter(|name| !is_constant(name)).collect();
@@ -41,7 +57,7 @@ impl Model {
         // Output shapes are left to inference: the file names them H and W, sessions give numbers.
         let reader = tract_onnx::onnx().with_ignore_output_shapes(true);
         let what = format!("{name} is no model that can be read");
-        let graph = guarded(&what, || reader.model_for_proto_model(&proto))?;
+        let graph = guarded(&what, || reader.model_for_proto_model(proto))?;
         let executor = executor(options.threads);
         Ok(Self { name: name.into(), inputs, outputs, graph, executor })
     }
@@ -62,6 +78,41 @@ impl Model {
     /// [`Error::Model`] where an input is missing, unknown or of a shape that the model can't
     /// take.
     pub fn session(&self, shapes: &[(&str, &[usize])]) -> Result<Session> {
+        let (graph, inputs) = self.at(shapes)?;
+        let run = RunOptions { executor: Some(self.executor.clone()), ..Default::default() };
+        let what = format!("{} does not fit inputs {shapes:?}", self.name);
+        let plan = guarded(&what, || graph.into_optimized()?.into_runnable_with_options(&run))?;
+        Ok(Session::new(&self.name, inputs, &self.outputs, plan))
+    }
+
+    /// What the values of the file's graph are at these input shapes, by name, as far as it can
+    /// be told.
+    ///
+    /// # Errors
+    /// As [`Model::session`].
+    pub(crate) fn facts(&self, shapes: &[(&str, &[usize])]) -> Result<HashMap<String, Fact>> {
+        let (mut graph, _) = self.at(shapes)?;
+        let what = format!("{} does not fit inputs {shapes:?}", self.name);
+        guarded(&what, || graph.analyse(false))?;
+        let mut facts = HashMap::new();
+        for node in graph.nodes() {
+            for (slot, outlet) in node.outputs.iter().enumerate() {
+                // Inputs and constants have no label; their nodes are called after them.
+                let name = graph.outlet_label(OutletId::new(node.id, slot)).unwrap_or(&node.name);
+                let extents = outlet.fact.shape.concretize();
+                let shape = extents
+                    .and_then(|extents| extents.iter().map(|dim| dim.to_usize().ok()).collect::<Option<_>>());
+                if let Some(shape) = shape {
+                    let is_f16 = outlet.fact.datum_type.concretize() == Some(f16::datum_type());
+                    facts.insert(name.to_owned(), Fact { shape, is_f16 });
+                }
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The graph with these input shapes, and the inputs in the file's order.
+    fn at(&self, shapes: &[(&str, &[usize])]) -> Result<(InferenceModel, Vec<(String, Vec<usize>)>)> {
         if let Some((unknown, _)) =
             shapes.iter().find(|(name, _)| !self.inputs.iter().any(|input| input == name))
         {
@@ -89,10 +140,7 @@ impl Model {
             graph.set_input_fact(index, fact).map_err(|e| error(&self.name, &e))?;
             inputs.push((name.clone(), shape.to_vec()));
         }
-        let run = RunOptions { executor: Some(self.executor.clone()), ..Default::default() };
-        let what = format!("{} does not fit inputs {shapes:?}", self.name);
-        let plan = guarded(&what, || graph.into_optimized()?.into_runnable_with_options(&run))?;
-        Ok(Session::new(&self.name, inputs, &self.outputs, plan))
+        Ok((graph, inputs))
     }
 }
 

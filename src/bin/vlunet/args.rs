@@ -36,6 +36,16 @@ pub enum DtypeArg {
     Int8,
 }
 
+impl From<DtypeArg> for Dtype {
+    fn from(dtype: DtypeArg) -> Self {
+        match dtype {
+            DtypeArg::F32 => Self::F32,
+            DtypeArg::F16 => Self::F16,
+            DtypeArg::Int8 => Self::Int8,
+        }
+    }
+}
+
 /// An engine on the command line.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum BackendArg {
@@ -53,11 +63,7 @@ impl ModelArgs {
     }
 
     pub fn dtype(&self) -> Option<Dtype> {
-        self.dtype.map(|dtype| match dtype {
-            DtypeArg::F32 => Dtype::F32,
-            DtypeArg::F16 => Dtype::F16,
-            DtypeArg::Int8 => Dtype::Int8,
-        })
+        self.dtype.map(Dtype::from)
     }
 
     pub fn backend(&self) -> Result<backend::Options> {

@@ -48,6 +48,10 @@ pub struct Args {
     #[arg(long)]
     analyse: bool,
 
+    /// Draws the analysis as bars by layer.
+    #[arg(long, value_name = "FILE.svg", requires = "analyse", value_parser = svg)]
+    picture: Option<PathBuf>,
+
     /// Leaves the fewest layers in float that keep the loss below so many dB, the costliest first.
     #[arg(long, value_name = "DB", value_parser = decibels)]
     budget: Option<f64>,
@@ -126,6 +130,7 @@ pub fn run(args: Args) -> Result<()> {
         };
         let analysis = analyse(&bundle, calib, &options, args.budget.unwrap_or(0.1), &tick)?;
         progress.finish_and_clear();
+        args.picture.as_deref().map_or(Ok(()), |path| analysis.draw(path))?;
         if args.json {
             output::json(&analysis)?
         } else {
@@ -223,7 +228,8 @@ fn f16(bundle: &Bundle, options: &Options) -> Result<NewVariant> {
 
 fn closeness(agreement: Agreement) -> String {
     let part = |db: Option<f64>, what: &str| db.map(|db| format!(", {db:.1} dB to float32 on {what}"));
-    let parts = [part(agreement.pictures_db, "these pictures"), part(agreement.golden_db, "the golden frame")];
+    let parts =
+        [part(agreement.pictures_db, "these pictures"), part(agreement.golden_db, "the golden frame")];
     parts.into_iter().flatten().collect()
 }
 
@@ -249,5 +255,17 @@ fn decibels(text: &str) -> Result<f64, String> {
     match text.trim_end_matches("dB").trim_end().parse() {
         Ok(loss) if (0.0..=20.0).contains(&loss) => Ok(loss),
         _ => Err("a loss reads like 0.1 or 0.1dB, and is 0 to 20".into()),
+    }
+}
+
+fn svg(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if path.extension().is_none_or(|extension| extension != "svg") {
+        return Err("the picture is an SVG, whose name ends in .svg".into());
+    }
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => Err(format!("there is no folder {}", folder.display())),
+        None => Ok(path),
     }
 }
