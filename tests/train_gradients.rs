@@ -67,6 +67,64 @@ fn every_kernel_has_the_gradient_of_its_function() {
 }
 
 #[test]
+fn rounding_has_the_gradient_of_the_clipped_identity() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let shape = [3, 5, 7, 9];
+    let list = |tensor: Tensor<4>| tensor.into_data().try_into_vec::<f32>().unwrap();
+    let (x, weights) = (normal(shape, &mut rng), normal(shape, &mut rng));
+    for (scale, [least, most]) in [(0.01f32, [-128.0f32, 127.0]), (0.004, [0.0, 255.0])] {
+        // At a bound itself there is no derivative.
+        let at_bound = |x: f32| [least, most].iter().any(|bound| (x / scale - bound).abs() < 1.0);
+        let pairs = list(x.clone()).into_iter().zip(list(weights.clone()));
+        let weights: Vec<f32> = pairs.map(|(x, weight)| if at_bound(x) { 0.0 } else { weight }).collect();
+        let weights = Tensor::<4>::from_data(TensorData::new(weights, shape), &Device::flex());
+        let (tracked, step) = (x.clone().autodiff().require_grad(), Tensor::<1>::from([scale]));
+        let step = step.autodiff().require_grad();
+        let rounded = kernels::fake_quantize(tracked.clone(), step.clone(), [least, most]);
+        let mut gradients = (rounded * weights.clone().autodiff()).sum().backward();
+        let of_x = list(tracked.grad_remove(&mut gradients).unwrap());
+        let of_scale = step.grad_remove(&mut gradients).unwrap().into_scalar::<f32>();
+        let (mut clipped, mut expected) = (0, 0.0f64);
+        for ((x, weight), of_x) in list(x.clone()).into_iter().zip(list(weights.clone())).zip(of_x) {
+            // With what rounding adds held, steps of both kinds are straight lines.
+            let rounding = f64::from((x / scale).round_ties_even() - x / scale);
+            let value =
+                |x: f64, scale: f64| (x + rounding * scale).clamp(least as f64 * scale, most as f64 * scale);
+            let (x, scale, h) = (f64::from(x), f64::from(scale), 1e-7);
+            let along_x = (value(x + h, scale) - value(x - h, scale)) / (2.0 * h);
+            expected += f64::from(weight) * (value(x, scale + h) - value(x, scale - h)) / (2.0 * h);
+            assert!((f64::from(of_x) - f64::from(weight) * along_x).abs() < 1e-3, "{of_x} at {x}");
+            clipped += usize::from(along_x < 0.01);
+        }
+        assert!(clipped > 20, "{clipped}");
+        assert!((f64::from(of_scale) - expected).abs() < 1e-3 * expected.abs(), "{of_scale} and {expected}");
+    }
+}
+
+#[test]
+fn rounded_weights_are_those_of_int8_and_learn_straight_through() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let weights = normal([6, 40, 3, 3], &mut rng);
+    let tracked = weights.clone().autodiff().require_grad();
+    let rounded = kernels::fake_quantize_weights(tracked.clone());
+    let mut gradients = (rounded.clone() * 2.0).sum().backward();
+    let list = |tensor: Tensor<4>| tensor.into_data().try_into_vec::<f32>().unwrap();
+    let (rounded, of_weights) = (list(rounded.inner()), list(tracked.grad_remove(&mut gradients).unwrap()));
+    let rows = list(weights);
+    for ((row, rounded), of_row) in rows.chunks(360).zip(rounded.chunks(360)).zip(of_weights.chunks(360)) {
+        let most = rounded.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        let scale = most / 127.0;
+        for ((weight, rounded), gradient) in row.iter().zip(rounded).zip(of_row) {
+            let steps = rounded / scale;
+            assert!((steps - steps.round()).abs() < 1e-3, "{rounded} is not whole");
+            let inside = weight.abs() < most + 0.5 * scale;
+            assert_eq!(*gradient, if inside { 2.0 } else { 0.0 });
+            assert!(!inside || (weight - rounded).abs() < 0.501 * scale, "{weight} to {rounded}");
+        }
+    }
+}
+
+#[test]
 fn a_large_plane_takes_the_same_way_as_a_small_one() {
     check("attention", [[1, 4, 24, 24], [1, 4, 24, 24], [1, 4, 24, 24], [1, 1, 1, 1]], |[q, k, v, t]| {
         kernels::attention([q, k, v], t.reshape([1]))

@@ -17,6 +17,7 @@
 //! # Ok::<(), vlunet::Error>(())
 //! ```
 
+mod kernels;
 mod tract;
 
 pub(crate) use tract::Fact;

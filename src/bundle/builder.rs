@@ -49,6 +49,17 @@ impl Builder {
         write_files(&self.into_files()?, path)
     }
 
+    /// The bundle, in memory.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn into_bundle(self) -> Result<super::Bundle> {
+        let name = self.name.clone();
+        let files = self.into_files()?;
+        let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        super::Bundle::from_archive(&files::to_archive(files)?, &name)
+    }
+
     /// Checks that a bundle can be written to `path`: no folder is there yet.
     ///
     /// # Errors

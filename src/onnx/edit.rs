@@ -26,8 +26,15 @@ impl Edit {
     /// # Errors
     /// [`Error::Model`] where the bytes are none.
     pub fn parse(onnx: &[u8]) -> Result<Self> {
-        let mut model =
-            pb::ModelProto::decode(onnx).map_err(|e| Error::Model(format!("no ONNX model: {e}")))?;
+        let model = pb::ModelProto::decode(onnx).map_err(|e| Error::Model(format!("no ONNX model: {e}")))?;
+        Self::of(model)
+    }
+
+    /// A model that was read already.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where it has no graph.
+    pub(crate) fn of(mut model: pb::ModelProto) -> Result<Self> {
         let graph = model.graph.take().ok_or_else(|| Error::Model("an ONNX model without a graph".into()))?;
         let constants = graph.initializer.iter().enumerate().map(|(at, tensor)| (tensor.name.clone(), at));
         Ok(Self { constants: constants.collect(), model, graph })
@@ -69,18 +76,66 @@ impl Edit {
     /// # Errors
     /// [`Error::Model`] where there is none of that name, or it isn't of float32.
     pub(crate) fn floats(&self, name: &str) -> Result<ArrayD<f32>> {
+        let (shape, raw_data) = self.raw(name, DataType::Float, 4)?;
+        let (numbers, _) = raw_data.as_chunks::<4>();
+        let values = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| Error::Model(format!("{name}: {e}")))
+    }
+
+    /// The constants' names, in their order.
+    pub(crate) fn constants(&self) -> impl Iterator<Item = &str> {
+        self.graph.initializer.iter().map(|tensor| tensor.name.as_str())
+    }
+
+    /// The type of a constant's elements.
+    pub(crate) fn element(&self, name: &str) -> Option<DataType> {
+        let tensor = &self.graph.initializer[*self.constants.get(name)?];
+        DataType::try_from(tensor.data_type).ok()
+    }
+
+    /// A constant of int8.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where there is none of that name, or it isn't of int8.
+    pub(crate) fn int8s(&self, name: &str) -> Result<ArrayD<i8>> {
+        let (shape, raw_data) = self.raw(name, DataType::Int8, 1)?;
+        let values = raw_data.iter().map(|byte| i8::from_le_bytes([*byte])).collect();
+        ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| Error::Model(format!("{name}: {e}")))
+    }
+
+    /// Extents and bytes of a constant whose elements are of that type and `width` bytes.
+    fn raw(&self, name: &str, element: DataType, width: usize) -> Result<(Vec<usize>, &[u8])> {
         let missing = || Error::Model(format!("the graph has no constant {name}"));
         let tensor = &self.graph.initializer[*self.constants.get(name).ok_or_else(missing)?];
         let shape: Vec<usize> =
             tensor.dims.iter().map(|&extent| usize::try_from(extent).unwrap_or(0)).collect();
         let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
-        let fits = elements.is_some_and(|count| count <= MAX_ELEMENTS && tensor.raw_data.len() == 4 * count);
-        if tensor.data_type != DataType::Float as i32 || !fits {
-            return Err(Error::Model(format!("the constant {name} is not of float32")));
+        let fits =
+            elements.is_some_and(|count| count <= MAX_ELEMENTS && tensor.raw_data.len() == width * count);
+        if tensor.data_type != element as i32 || !fits {
+            return Err(Error::Model(format!("the constant {name} is not of {}", element.as_str_name())));
         }
-        let (numbers, _) = tensor.raw_data.as_chunks::<4>();
-        let values = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| Error::Model(format!("{name}: {e}")))
+        Ok((shape, &tensor.raw_data))
+    }
+
+    /// The shape of a constant.
+    pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let tensor = &self.graph.initializer[*self.constants.get(name)?];
+        tensor.dims.iter().map(|&extent| usize::try_from(extent).ok()).collect()
+    }
+
+    /// A constant of int8 (true) or uint8, as bytes; none where it is of something else.
+    pub(crate) fn bytes(&self, name: &str) -> Option<(&[u8], bool)> {
+        let element = self.element(name).filter(|kind| matches!(kind, DataType::Int8 | DataType::Uint8))?;
+        let (_, bytes) = self.raw(name, element, 1).ok()?;
+        Some((bytes, element == DataType::Int8))
+    }
+
+    /// A constant of int32; none where it is of something else.
+    pub(crate) fn int32s(&self, name: &str) -> Option<Vec<i32>> {
+        let (_, bytes) = self.raw(name, DataType::Int32, 4).ok()?;
+        let (numbers, _) = bytes.as_chunks::<4>();
+        Some(numbers.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
     }
 
     /// Adds or replaces a constant of floats.
@@ -136,6 +191,12 @@ impl Edit {
 /// An integer attribute of a node.
 pub(crate) fn int_attribute(node: &pb::NodeProto, name: &str) -> Option<i64> {
     node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
+}
+
+/// Integers of a node's attribute.
+pub(crate) fn ints_attribute<'a>(node: &'a pb::NodeProto, name: &str) -> Option<&'a [i64]> {
+    let attribute = node.attribute.iter().find(|attribute| attribute.name == name)?;
+    Some(attribute.ints.as_slice())
 }
 
 /// A node of one output, and of no name: its output's stands for it.

@@ -27,8 +27,9 @@ mod observer;
 mod ops;
 mod plan;
 mod qdq;
+mod ranges;
 mod samples;
-mod weights;
+pub(crate) mod weights;
 
 pub use agreement::Agreement;
 pub use analyse::{Analysis, Sensitivity, analyse};
@@ -36,6 +37,8 @@ pub use f16::Half;
 pub use observer::Observer;
 pub use ops::{Operations, operations};
 pub use plan::{Float, Int8};
+pub use qdq::Range;
+pub use ranges::{Ends, Ranges, float_form};
 
 use crate::bundle::{Bundle, Dtype, FileEntry, Golden};
 use crate::vlm::{Detector, preprocess};
@@ -62,6 +65,9 @@ pub struct Options {
     pub correct_bias: bool,
     /// Activations that are never negative become uint8, of which TensorRT takes none.
     pub unsigned: bool,
+    /// Rounds what goes into sums, too: ONNX Runtime runs a layer on integers only if it gives
+    /// some.
+    pub round_sums: bool,
     /// What stays in float.
     pub float: Float,
     /// How the float model runs.
@@ -78,6 +84,7 @@ impl Default for Options {
             equalise: true,
             correct_bias: true,
             unsigned: false,
+            round_sums: false,
             float: Float::default(),
             backend: backend::Options::default(),
         }

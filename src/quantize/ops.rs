@@ -6,7 +6,7 @@ use crate::bundle::Dtype;
 use crate::onnx::edit::{Edit, int_attribute};
 use crate::{Error, Result, cpu, onnx};
 use prost::Message;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tract_onnx::pb::{ModelProto, NodeProto};
 
 /// Operators of one kind that compute in one number format.
@@ -39,17 +39,14 @@ pub fn operations(onnx: &[u8], name: &str, shapes: &[(&str, &[usize])]) -> Resul
 }
 
 fn count(proto: &ModelProto, name: &str, shapes: &[(&str, &[usize])]) -> Result<Vec<Operations>> {
-    let facts = Model::of(proto, name, &backend::Options { threads: 1 })?.facts(shapes)?;
-    let graph = Edit::parse(&proto.encode_to_vec())?;
-    let makers: HashMap<&str, &NodeProto> = graph
-        .nodes()
-        .iter()
-        .flat_map(|node| node.output.iter().map(move |value| (value.as_str(), node)))
-        .collect();
+    let facts = Model::facts(proto, name, shapes)?;
+    let model = Model::of(proto.clone(), name, &backend::Options { threads: 1 })?;
+    let integers: HashSet<&str> = model.integer_layers().iter().map(String::as_str).collect();
+    let graph = Edit::of(proto.clone())?;
     let mut found: BTreeMap<(String, &str), Operations> = BTreeMap::new();
     for node in graph.nodes() {
         let Some((kind, macs)) = product(&graph, &facts, node)? else { continue };
-        let dtype = dtype(&makers, &facts, node);
+        let dtype = dtype(&integers, &facts, node);
         let entry = found.entry((kind, format_name(dtype))).or_insert_with_key(|(kind, _)| Operations {
             kind: kind.clone(),
             dtype,
@@ -72,23 +69,16 @@ fn format_name(dtype: Dtype) -> &'static str {
     }
 }
 
-/// What a node computes in.
-fn dtype(makers: &HashMap<&str, &NodeProto>, facts: &HashMap<String, Fact>, node: &NodeProto) -> Dtype {
+/// What a node computes in: on integers where the engine has put a kernel for them in its place.
+fn dtype(integers: &HashSet<&str>, facts: &HashMap<String, Fact>, node: &NodeProto) -> Dtype {
     let is_half = |value: &String| facts.get(value).is_some_and(|fact| fact.is_f16);
-    if is_int8(makers, node) {
+    if integers.contains(node.name.as_str()) {
         Dtype::Int8
     } else if node.output.iter().any(is_half) {
         Dtype::F16
     } else {
         Dtype::F32
     }
-}
-
-/// Whether a node multiplies integers by integers: its factors are decoded right before it.
-fn is_int8(makers: &HashMap<&str, &NodeProto>, node: &NodeProto) -> bool {
-    let is_decoded =
-        |value: &String| makers.get(value.as_str()).is_some_and(|n| n.op_type == "DequantizeLinear");
-    node.input.len() >= 2 && node.input[..2].iter().all(is_decoded)
 }
 
 /// What kind of product a node is, and its multiply-accumulates.

@@ -9,6 +9,7 @@ use super::weights;
 use crate::onnx::edit::{Edit, node};
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
+use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// The smallest range that is told from zero.
@@ -47,6 +48,7 @@ pub(super) struct Plan {
     without_rule: BTreeMap<String, String>,
     /// Some of the samples that it was calibrated with.
     pub(super) shown: Vec<Sample>,
+    round_sums: bool,
 }
 
 impl Plan {
@@ -79,14 +81,29 @@ impl Plan {
         };
         let ranges = seen.iter().map(|(name, seen)| (name.clone(), range(seen))).collect();
         let means = || seen.iter().map(|(name, seen)| (name.clone(), seen.means())).collect();
-        let means = options.correct_bias.then(means);
-        let shown = samples.iter().take(COMPARED).cloned().collect();
-        Ok(Self { graph, layers, ranges, means, without_rule, shown })
+        Ok(Self {
+            graph,
+            layers,
+            ranges,
+            means: options.correct_bias.then(means),
+            without_rule,
+            shown: samples.iter().take(COMPARED).cloned().collect(),
+            round_sums: options.round_sums,
+        })
     }
 
     /// Whether it has a layer of that name.
     pub(super) fn names(&self, name: &str) -> bool {
         self.layers.iter().any(|layer| layer.name == name)
+    }
+
+    /// Whether a layer's output is rounded for everybody: it stays within a branch. What goes
+    /// into a sum, as the residual stream is made of them, would lose more by it than all the rest.
+    fn is_rounded(&self, layer: &Layer) -> bool {
+        let stays =
+            |node: &NodeProto| self.names(&node.name) || matches!(node.op_type.as_str(), "Split" | "Reshape");
+        self.round_sums
+            || !self.graph.is_output(&layer.output) && self.graph.consumers(&layer.output).all(stays)
     }
 
     /// The float model, equalised.
@@ -96,7 +113,7 @@ impl Plan {
 
     /// The model with all layers in int8 but those that are to stay in float.
     pub(super) fn build(&self, float: &Float) -> Result<Int8> {
-        let mut graph = self.graph.clone();
+        let graph = self.graph.clone();
         let (mut kept, mut chosen) = (self.without_rule.clone(), Vec::new());
         for layer in &self.layers {
             let is_zero = |value: &String| self.ranges.get(value).is_none_or(|range| range.scale < LEAST);
@@ -109,20 +126,34 @@ impl Plan {
                 chosen.push(layer.clone());
             }
         }
-        let outputs = chosen.iter().filter(|layer| !float.outputs.contains(&layer.name));
-        let used: BTreeSet<&String> =
-            chosen.iter().map(|layer| &layer.input).chain(outputs.map(|layer| &layer.output)).collect();
+        let rounded = |layer: &&Layer| !float.outputs.contains(&layer.name) && self.is_rounded(layer);
+        let outputs: BTreeSet<&str> =
+            chosen.iter().filter(rounded).map(|layer| layer.output.as_str()).collect();
+        let inputs: BTreeSet<&str> = chosen.iter().map(|layer| layer.input.as_str()).collect();
+        let used = |value: &str| inputs.contains(value) || outputs.contains(value);
         let ranges: BTreeMap<String, Range> = self
             .ranges
             .iter()
-            .filter(|(value, _)| used.contains(value))
+            .filter(|(value, _)| used(value))
             .map(|(value, range)| (value.clone(), *range))
             .collect();
-        qdq::insert(&mut graph, &chosen, &ranges, self.means.as_ref())?;
-        store_as_integers(&mut graph)?;
-        let layers = chosen.into_iter().map(|layer| layer.name).collect();
-        Ok(Int8 { onnx: graph.into_bytes(), layers, kept })
+        let onnx = integers(graph, &chosen, &outputs, &ranges, self.means.as_ref())?;
+        Ok(Int8 { onnx, layers: chosen.into_iter().map(|layer| layer.name).collect(), kept })
     }
+}
+
+/// The int8 form of a float graph whose `chosen` layers take integers of these ranges, and give
+/// them where their output is one of `outputs`.
+pub(super) fn integers(
+    mut graph: Edit,
+    chosen: &[Layer],
+    outputs: &BTreeSet<&str>,
+    ranges: &BTreeMap<String, Range>,
+    means: Option<&BTreeMap<String, Vec<f32>>>,
+) -> Result<Vec<u8>> {
+    qdq::insert(&mut graph, chosen, outputs, ranges, means)?;
+    store_as_integers(&mut graph)?;
+    Ok(graph.into_bytes())
 }
 
 /// Stores large matrices of the float part as integers that are decoded before use: the D-GDMs'

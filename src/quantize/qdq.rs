@@ -12,24 +12,33 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 /// How an activation becomes an integer: round(x / scale), zero at 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Range {
-    pub(super) scale: f32,
+pub struct Range {
+    /// The size of a step.
+    pub scale: f32,
     /// uint8, for values that are never below zero; else int8.
-    pub(super) unsigned: bool,
+    pub unsigned: bool,
+}
+
+impl Range {
+    /// The least and the greatest integer.
+    pub fn bounds(&self) -> [f32; 2] {
+        if self.unsigned { [0.0, 255.0] } else { [-128.0, 127.0] }
+    }
 }
 
 /// The share of a step of the output from which on a shift of its mean is made up for.
 const SHIFT: f32 = 0.1;
 
-/// Rewrites the graph so that `layers` take integers, and give them where `ranges` has their
-/// outputs. `means` are those of the layers' inputs by channel, where biases are to be corrected.
+/// Rewrites the graph so that `layers` take integers, and give them where their output is one of
+/// `outputs`; `ranges` are those of these and of the inputs. `means` are those of the layers' inputs
+/// by channel, where biases are to be corrected.
 pub(super) fn insert(
     graph: &mut Edit,
     layers: &[Layer],
+    outputs: &BTreeSet<&str>,
     ranges: &BTreeMap<String, Range>,
     means: Option<&BTreeMap<String, Vec<f32>>>,
 ) -> Result<()> {
-    let outputs: BTreeSet<&str> = layers.iter().map(|layer| layer.output.as_str()).collect();
     let by_name: BTreeMap<&str, &Layer> = layers.iter().map(|layer| (layer.name.as_str(), layer)).collect();
     let old = graph.nodes().to_vec();
     // What comes into the graph has no node to follow.

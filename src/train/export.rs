@@ -4,12 +4,13 @@ use super::head::Head;
 use super::recipe::Recipe;
 use super::run::{Event, Journal, RunFolder, State};
 use crate::backend::{Model, Options};
-use crate::bundle::Builder;
+use crate::bundle::{Builder, NewVariant};
 use crate::import::golden_frame;
 use crate::vlm::Degradation;
 use crate::{Result, onnx};
 use burn::tensor::Device;
 use std::fmt::Write;
+use std::path::Path;
 
 /// What a bundle says of itself.
 #[derive(Clone, Debug)]
@@ -26,20 +27,45 @@ pub struct ExportOptions {
     pub metrics: Option<String>,
 }
 
+/// A run's bundle, ready to be written.
+pub struct Exported {
+    /// The bundle in float32.
+    pub bundle: Builder,
+    /// The int8 models that a quantization-aware run has learned.
+    pub int8: Option<NewVariant>,
+}
+
+impl Exported {
+    /// Writes the bundle to a `.vlu` file, or to a folder for any other name.
+    ///
+    /// # Errors
+    /// As [`Builder::write`].
+    pub fn write(self, path: &Path) -> Result<()> {
+        match self.int8 {
+            Some(int8) => int8.add_to(&self.bundle.into_bundle()?, path),
+            None => self.bundle.write(path),
+        }
+    }
+}
+
 /// Makes a bundle of a run's averaged weights and a trained head.
 ///
-/// The restorer is run once on a golden frame, so that what is written is known to run.
+/// The restorer is run once on a golden frame, in int8 too where the run is quantization-aware, so
+/// that what is written is known to run.
 ///
 /// # Errors
 /// [`crate::Error::Io`] where the run can't be read, [`crate::Error::Train`] where it has no
 /// checkpoint of its recipe's network, [`crate::Error::Weights`] where the weights are not
 /// finite.
-pub fn export(run: &RunFolder, head: Head, options: &ExportOptions) -> Result<Builder> {
+pub fn export(run: &RunFolder, head: Head, options: &ExportOptions) -> Result<Exported> {
     let recipe = Recipe::open(&run.recipe())?;
     let config = recipe.config()?;
-    let state = State::open(&run.checkpoint(), &config.parameters(), &Device::flex())?;
-    let weights = state.average.to_weights()?;
-    weights.check_finite()?;
+    let (state, quantized) = State::of_run(run, &config, &Device::flex())?;
+    let all = state.average.to_weights()?;
+    all.check_finite()?;
+    let table = config.parameters().into_iter().filter(|parameter| parameter.used);
+    let weights = table.map(|parameter| Ok((parameter.name.clone(), all.get(&parameter.name)?.clone())));
+    let weights = weights.collect::<Result<_>>()?;
     let restorer = onnx::restorer(&config, &weights, onnx::Size::Symbolic)?;
     let engine = Options::default();
     let first = head.text_features.rows().into_iter().next().map(|row| row.to_vec());
@@ -47,6 +73,11 @@ pub fn export(run: &RunFolder, head: Head, options: &ExportOptions) -> Result<Bu
     let golden = golden_frame(&Model::open(&restorer, "the trained restorer", &engine)?, &degradation)?;
     let journal = Journal::read(&run.journal())?;
     let card = card(options, &recipe, &state, &head, &journal)?;
+    let int8 = quantized.map(|own| own.variant(&restorer, &all, &head.onnx)).transpose()?;
+    if let Some(int8) = &int8 {
+        let model = Model::open(&int8.restorer, "the trained int8 restorer", &engine)?;
+        golden_frame(&model, &degradation)?;
+    }
     let mut bundle = Builder {
         name: options.name.clone(),
         version: options.version.clone(),
@@ -61,7 +92,7 @@ pub fn export(run: &RunFolder, head: Head, options: &ExportOptions) -> Result<Bu
         card: Some(card),
     };
     head.add_to(&mut bundle);
-    Ok(bundle)
+    Ok(Exported { bundle, int8 })
 }
 
 /// The model card.

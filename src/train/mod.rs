@@ -11,6 +11,7 @@ pub mod network;
 pub mod optimizer;
 pub mod parameters;
 pub mod parity;
+pub mod quantized;
 pub mod recipe;
 pub mod replicas;
 pub mod run;

@@ -89,9 +89,9 @@ fn decays(name: &str) -> bool {
 }
 
 /// Temperatures and step sizes are single numbers of about 1 to 10, which steps sized for
-/// weights of about 0.1 would hardly move.
+/// weights of about 0.1 would hardly move; a logarithm of a scale moves it by a share of itself.
 fn rate_factor(name: &str) -> f32 {
-    if name.ends_with(".temperature") || name.ends_with(".r") { 5.0 } else { 1.0 }
+    if [".temperature", ".r", ".log_scale"].iter().any(|end| name.ends_with(end)) { 5.0 } else { 1.0 }
 }
 
 /// The learning rate: a linear warm-up, then half a cosine down to `last`.

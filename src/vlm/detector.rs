@@ -71,7 +71,10 @@ impl Detector {
     /// [`Error::Bundle`] where the bundle has none; else as reading and opening a model.
     pub fn open(bundle: &Bundle, dtype: Option<Dtype>, options: &Options) -> Result<Self> {
         let variant = bundle.variant(dtype)?;
-        let (Some(manifest), Some(entry)) = (&bundle.manifest().vlm, &variant.vlm) else {
+        // A variant without a head of its own goes with that of another.
+        let others = bundle.manifest().variants.iter().filter_map(|variant| variant.vlm.as_ref());
+        let entry = variant.vlm.iter().chain(others).next();
+        let (Some(manifest), Some(entry)) = (&bundle.manifest().vlm, entry) else {
             return Err(Error::Bundle {
                 bundle: bundle.origin().into(),
                 reason: "it has no VLM head to detect degradations with".into(),

@@ -1,6 +1,8 @@
 //! tract, the CPU engine.
 
+mod lower;
 mod model;
+mod operators;
 mod session;
 
 pub(crate) use model::Fact;

@@ -1,13 +1,15 @@
 //! A model as read, before its input sizes are known.
 
-use super::{Session, error, executor, guarded};
+use super::{Session, error, executor, guarded, lower};
 use crate::backend::Options;
+use crate::onnx::edit::Edit;
 use crate::onnx::widen;
 use crate::{Error, Result, cpu};
 use half::f16;
 use prost::Message;
 use std::collections::HashMap;
 use std::sync::Once;
+use tract_onnx::model::ParseResult;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::{DimLike, Factoid, GenericFactoid};
@@ -17,6 +19,7 @@ pub struct Model {
     name: String,
     inputs: Vec<String>,
     outputs: Vec<String>,
+    integers: Vec<String>,
     graph: InferenceModel,
     executor: multithread::Executor,
 }
@@ -42,14 +45,22 @@ impl Model {
                 log::warn!("this CPU doesn't compute in float16: the model runs in float32, at its speed");
             });
         }
-        Self::of(&proto, name, options)
+        Self::of(proto, name, options)
     }
 
     /// Takes a model as it is, whatever this CPU computes in.
-    pub(crate) fn of(proto: &pb::ModelProto, name: &str, options: &Options) -> Result<Self> {
-        let Some(graph) = &proto.graph else {
-            return Err(Error::Model(format!("{name} is no model that can be read: it is empty")));
-        };
+    pub(crate) fn of(proto: pb::ModelProto, name: &str, options: &Options) -> Result<Self> {
+        let (mut model, outlets) = Self::as_written(&proto, name, options)?;
+        let edit = Edit::of(proto)?;
+        let what = format!("{name} is no model that can be read");
+        model.integers = guarded(&what, || lower::lower(&edit, &mut model.graph, outlets))?;
+        Ok(model)
+    }
+
+    /// A model without passes of ours, and where its values come from.
+    fn as_written(proto: &pb::ModelProto, name: &str, options: &Options) -> Result<(Self, lower::Outlets)> {
+        let unreadable = |why: &str| Error::Model(format!("{name} is no model that can be read: {why}"));
+        let Some(graph) = &proto.graph else { return Err(unreadable("it is empty")) };
         let is_constant = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
         let inputs =
             graph.input.iter().map(|info| info.name.clone()).filter(|name| !is_constant(name)).collect();
@@ -57,9 +68,14 @@ impl Model {
         // Output shapes are left to inference: the file names them H and W, sessions give numbers.
         let reader = tract_onnx::onnx().with_ignore_output_shapes(true);
         let what = format!("{name} is no model that can be read");
-        let graph = guarded(&what, || reader.model_for_proto_model(proto))?;
+        let ParseResult { model: graph, unresolved_inputs, outlets_by_name } =
+            guarded(&what, || reader.parse(proto, None))?;
+        if let Some(missing) = unresolved_inputs.first() {
+            return Err(unreadable(&format!("nothing gives {missing}")));
+        }
         let executor = executor(options.threads);
-        Ok(Self { name: name.into(), inputs, outputs, graph, executor })
+        let model = Self { name: name.into(), inputs, outputs, integers: Vec::new(), graph, executor };
+        Ok((model, outlets_by_name))
     }
 
     /// Names of the inputs, in the file's order.
@@ -70,6 +86,11 @@ impl Model {
     /// Names of the outputs, in the file's order.
     pub fn outputs(&self) -> &[String] {
         &self.outputs
+    }
+
+    /// The layers (by their nodes' names) that run on integers.
+    pub fn integer_layers(&self) -> &[String] {
+        &self.integers
     }
 
     /// Optimises the model for inputs of these shapes.
@@ -85,15 +106,19 @@ impl Model {
         Ok(Session::new(&self.name, inputs, &self.outputs, plan))
     }
 
-    /// What the values of the file's graph are at these input shapes, by name, as far as it can
-    /// be told.
+    /// What the values of a file's graph are at these input shapes, by name, as far as it can be
+    /// told.
     ///
     /// # Errors
-    /// As [`Model::session`].
-    pub(crate) fn facts(&self, shapes: &[(&str, &[usize])]) -> Result<HashMap<String, Fact>> {
-        let (mut graph, _) = self.at(shapes)?;
-        let what = format!("{} does not fit inputs {shapes:?}", self.name);
-        guarded(&what, || graph.analyse(false))?;
+    /// As [`Model::open`] and [`Model::session`].
+    pub(crate) fn facts(
+        proto: &pb::ModelProto,
+        name: &str,
+        shapes: &[(&str, &[usize])],
+    ) -> Result<HashMap<String, Fact>> {
+        let (model, _) = Self::as_written(proto, name, &Options { threads: 1 })?;
+        let (mut graph, _) = model.at(shapes)?;
+        guarded(&format!("{name} does not fit inputs {shapes:?}"), || graph.analyse(false))?;
         let mut facts = HashMap::new();
         for node in graph.nodes() {
             for (slot, outlet) in node.outputs.iter().enumerate() {

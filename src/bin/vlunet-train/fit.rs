@@ -9,6 +9,7 @@ use vlunet::bundle::Bundle;
 use vlunet::train::data::{Library, Opening};
 use vlunet::train::devices::Choice;
 use vlunet::train::guide::Guide;
+use vlunet::train::quantized::Quantized;
 use vlunet::train::recipe::Recipe;
 use vlunet::train::run::{End, Fit, Limits, Origins, RunFolder, Taught};
 use vlunet::{Error, Result};
@@ -39,6 +40,11 @@ pub struct Args {
     /// A bundle whose restorer's pictures count beside the true ones (distillation).
     #[arg(long, value_name = "PATH|NAME")]
     teacher: Option<String>,
+
+    /// Trains with the rounding of a bundle's int8 variant, from the weights of that bundle and
+    /// its scales, which are learned too. With --resume it may be left out.
+    #[arg(long, value_name = "BUNDLE")]
+    qat: Option<String>,
 
     /// Goes on with the run in that folder.
     #[arg(long)]
@@ -96,7 +102,9 @@ pub fn run(args: &Args) -> Result<()> {
         (Some(name), Some(device)) => Some(Taught::open(&Bundle::find(name)?, device)?),
         _ => None,
     };
-    let origins = Origins { from: args.from.as_deref().map(RunFolder::new), teacher };
+    let quantized = |name: &String| Quantized::open(Bundle::find(name)?, &recipe.config()?);
+    let quantized = args.qat.as_ref().map(quantized).transpose()?;
+    let origins = Origins { from: args.from.as_deref().map(RunFolder::new), teacher, quantized };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))

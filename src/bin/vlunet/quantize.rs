@@ -80,6 +80,11 @@ pub struct Args {
     #[arg(long)]
     unsigned: bool,
 
+    /// Rounds what goes into sums, too: it costs quality, and lets ONNX Runtime, which runs a layer
+    /// on integers only if it gives some, do so with all.
+    #[arg(long)]
+    round_sums: bool,
+
     /// Threads; all cores where not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     threads: Option<u16>,
@@ -172,6 +177,7 @@ impl Args {
             equalise: !self.no_equalise,
             correct_bias: !self.no_bias_correction,
             unsigned: self.unsigned,
+            round_sums: self.round_sums,
             float: Float {
                 layers: self.keep.iter().cloned().collect(),
                 outputs: self.keep_output.iter().cloned().collect(),

@@ -100,7 +100,7 @@ fn computed_in_float16_it_gives_nearly_the_same() {
     let expected = run(&Model::open(&float, "float32", &options).unwrap());
     // Not widened: the engine computes in float16, in software where the CPU doesn't.
     let narrow = pb::ModelProto::decode(half.onnx.as_slice()).unwrap();
-    let found = run(&Model::of(&narrow, "float16", &options).unwrap());
+    let found = run(&Model::of(narrow, "float16", &options).unwrap());
     let difference = difference(&expected, &found);
     assert!(difference > 0.0 && difference < 2e-3, "{difference}");
 }
@@ -150,7 +150,7 @@ fn it_can_be_cut_for_tiles() {
     let shapes: Vec<(&str, &[usize])> = sample.iter().map(|(name, tensor)| (*name, tensor.shape())).collect();
     for (part, name) in [(cut.prompts, "prompts"), (cut.guide, "guide"), (cut.tile, "tile")] {
         let proto = pb::ModelProto::decode(part.as_slice()).unwrap();
-        let narrow = Model::of(&proto, name, &Options::default()).unwrap();
+        let narrow = Model::of(proto, name, &Options::default()).unwrap();
         let wide = Model::open(&part, name, &Options::default()).unwrap();
         let [prompts, guide] = [&shapes[1..], &shapes[..]];
         match name {
@@ -169,7 +169,7 @@ fn what_gets_too_large_stays_in_float32() {
     assert!(half.large["patch_embed.proj"] > 65504.0, "{:?}", half.large);
     let options = Options { threads: 1 };
     let narrow = pb::ModelProto::decode(half.onnx.as_slice()).unwrap();
-    let found = run(&Model::of(&narrow, "float16", &options).unwrap());
+    let found = run(&Model::of(narrow, "float16", &options).unwrap());
     assert!(found.iter().all(|value| value.is_finite()));
 }
 

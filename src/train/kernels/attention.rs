@@ -8,6 +8,10 @@ use super::{depthwise::dot, vectorised};
 /// Added to squared lengths, so that rows of zeros have a gradient (of zero).
 pub(super) const EPSILON: f32 = 1e-24;
 
+/// Rows that are not longer than this have no direction, and so no gradient: rounding to integers
+/// makes quiet ones zero.
+pub(super) const SILENT: f32 = 1e-9;
+
 /// Pixels that are worked on together: a head's rows of them fit in the first cache.
 const BLOCK: usize = 256;
 
@@ -120,7 +124,9 @@ pub(super) fn gradients(
                     for j in 0..c {
                         let at = i * c + j;
                         let of_cosine = of_scores[at] * temperature[head];
-                        let product = of_cosine / (map.q_lengths[i] * map.k_lengths[j]);
+                        let lengths = [map.q_lengths[i], map.k_lengths[j]];
+                        let heard = lengths.iter().all(|length| *length > SILENT);
+                        let product = if heard { of_cosine / (lengths[0] * lengths[1]) } else { 0.0 };
                         from_k[at] = product;
                         from_q[j * c + i] = product;
                         of_q_length[i] -= of_cosine * map.cosines[at];

@@ -1,12 +1,12 @@
 //! How the kernels' gradients enter burn's autodiff graph.
 
 use super::Kernels;
-use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, AutodiffBackend};
 
 /// Registers a kernel: how it is called, and what its backward step does with the saved
 /// tensors.
@@ -109,6 +109,24 @@ impl<B: Kernels> Backward<B, 1> for Neighbours {
     }
 }
 
+#[derive(Debug)]
+struct FakeQuantize;
+
+impl<B: Kernels> Backward<B, 2> for FakeQuantize {
+    type State = (FloatTensor<B>, FloatTensor<B>, [f32; 2]);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (x, scales, [least, most]) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let (of_x, of_scales) = B::fake_quantize_gradients(x, scales, gradient, least, most);
+        for (node, gradient) in ops.parents.into_iter().zip([of_x, of_scales]) {
+            if let Some(node) = node {
+                gradients.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, flipped: bool) -> FloatTensor<Self> {
         assert!(!flipped, "only gradients use flipped kernels, and those have no gradient");
@@ -144,6 +162,34 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
 
     fn neighbours(x: FloatTensor<Self>) -> FloatTensor<Self> {
         differentiable!(Neighbours, [x], B::neighbours(x), ())
+    }
+
+    fn fake_quantize(
+        x: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        least: f32,
+        most: f32,
+    ) -> FloatTensor<Self> {
+        differentiable!(
+            FakeQuantize,
+            [x, scales],
+            B::fake_quantize(x, scales, least, most),
+            (x.clone(), scales.clone(), [least, most])
+        )
+    }
+
+    fn weight_scales(weights: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::from_inner(B::weight_scales(weights.primitive().clone()))
+    }
+
+    fn fake_quantize_gradients(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: f32,
+        _: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("gradients of gradients are not recorded")
     }
 
     fn channel_attention_gradients(

@@ -1,5 +1,5 @@
 //! The operations of VLU-Net that frameworks are slow at, with their gradients: depthwise
-//! convolution, LayerNorm over channels, GDFN's gate.
+//! convolution, LayerNorm over channels, GDFN's gate, rounding as integers do.
 //!
 //! On the CPU each is a loop that vectorises, on one thread (batches are shared out among
 //! threads as a whole, which keeps a sample's planes in one core's cache). Other devices
@@ -12,6 +12,7 @@ mod gate;
 mod gradients;
 mod neighbours;
 mod norm;
+mod rounding;
 
 use attention::Heads;
 use burn::backend::tensor::FloatTensor;
@@ -98,6 +99,34 @@ pub trait Kernels: Backend {
     /// The gradient of [`Self::neighbours`].
     fn neighbours_gradient(gradient: FloatTensor<Self>) -> FloatTensor<Self> {
         composed::neighbours_gradient::<Self>(gradient)
+    }
+
+    /// `x` in as many equal rows as there are `scales` `[N]`, each rounded to steps of its scale,
+    /// of which there are `least` to `most`.
+    fn fake_quantize(
+        x: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        least: f32,
+        most: f32,
+    ) -> FloatTensor<Self> {
+        composed::fake_quantize::<Self>(x, scales, least, most)
+    }
+
+    /// The gradients of [`Self::fake_quantize`] with respect to `x` and `scales`: straight through
+    /// where nothing is clipped.
+    fn fake_quantize_gradients(
+        x: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        least: f32,
+        most: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::fake_quantize_gradients::<Self>(x, scales, gradient, least, most)
+    }
+
+    /// The scales `[O]` that int8 weights `[O, …]` have, one for each output channel; a constant.
+    fn weight_scales(weights: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::weight_scales::<Self>(weights)
     }
 }
 
@@ -213,6 +242,36 @@ impl Kernels for Flex {
         numbers!(gradient);
         tensor(neighbours::scatter(gradient, size), &shape)
     }
+
+    fn fake_quantize(
+        x: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        least: f32,
+        most: f32,
+    ) -> FloatTensor<Self> {
+        let shape = x.shape();
+        numbers!(x, scales);
+        tensor(rounding::round(x, scales, [least, most]), &shape)
+    }
+
+    fn fake_quantize_gradients(
+        x: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        least: f32,
+        most: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (shape, count) = (x.shape(), scales.shape());
+        numbers!(x, scales, gradient);
+        let (of_x, of_scales) = rounding::gradients(x, scales, gradient, [least, most]);
+        (tensor(of_x, &shape), tensor(of_scales, &count))
+    }
+
+    fn weight_scales(weights: FloatTensor<Self>) -> FloatTensor<Self> {
+        let channels = weights.shape()[0];
+        numbers!(weights);
+        tensor(rounding::weight_scales(weights, channels), &[channels])
+    }
 }
 
 /// Depthwise 3×3 convolution of `x` `[B, C, H, W]` with `weight` `[C, 1, 3, 3]`, zero-padded.
@@ -242,4 +301,19 @@ pub fn attention([q, k, v]: [Tensor<4>; 3], temperature: Tensor<1>) -> Tensor<4>
 /// beyond the borders.
 pub fn neighbours(x: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::neighbours(x.into_dispatch()))
+}
+
+/// `x` rounded to steps of `scale` `[1]`, of which there are `least` to `most`, as an integer does.
+/// The gradient goes straight through where nothing is clipped; that of the scale is as in learned
+/// step sizes (Esser et al. 2020, section 2), but for the factor of its section 2.2.
+pub fn fake_quantize<const D: usize>(x: Tensor<D>, scale: Tensor<1>, [least, most]: [f32; 2]) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fake_quantize(x.into_dispatch(), scale.into_dispatch(), least, most))
+}
+
+/// Weights `[O, …]` as they come back from int8, with the scale of the least error for each output
+/// channel; the gradient goes straight through where nothing is clipped.
+pub fn fake_quantize_weights<const D: usize>(weights: Tensor<D>) -> Tensor<D> {
+    let scales = Dispatch::weight_scales(weights.clone().into_dispatch());
+    let most = crate::quantize::weights::MOST;
+    Tensor::from_dispatch(Dispatch::fake_quantize(weights.into_dispatch(), scales, -most, most))
 }

@@ -1,49 +1,33 @@
 //! MDTA, GDFN, D-GDM, PMM (paper, section 3; reference: `net/Final.py`).
 
-use super::layers::{pointwise, resize_bilinear};
+use super::layers::resize_bilinear;
+use super::scope::Scope;
 use crate::arch::Level;
 use crate::train::kernels;
-use crate::train::parameters::Scope;
 use burn::tensor::{Tensor, activation::softmax};
 
 /// Multi-Dconv head transposed attention.
-pub fn mdta(p: &Scope<'_>, x: Tensor<4>) -> Tensor<4> {
-    let (pointwise_weight, depthwise_weight) = (p.get::<4>("qkv.weight"), p.get::<4>("qkv_dwconv.weight"));
-    // q, k and v each by their own rows of the weights: no copy of the features is cut apart.
-    let rows = projected(x, pointwise_weight, depthwise_weight);
-    attend(p, rows)
+fn mdta(p: &Scope<'_>, x: Tensor<4>) -> Tensor<4> {
+    attend(p, p.projected("qkv", "qkv_dwconv", x))
 }
 
 /// Φ(x, p): as MDTA, with k from the degradation prompt.
 fn cross_attention(p: &Scope<'_>, x: Tensor<4>, prompt: Tensor<4>) -> Tensor<4> {
-    let [q, v] = projected(x, p.get("qv.weight"), p.get("qv_dwconv.weight"));
-    let [k] = projected(prompt, p.get("k.weight"), p.get("k_dwconv.weight"));
+    let [q, v] = p.projected("qv", "qv_dwconv", x);
+    let [k] = p.projected("k", "k_dwconv", prompt);
     attend(p, [q, k, v])
-}
-
-/// `N` feature maps, each a 1×1 and a depthwise convolution by its own part of the weights.
-fn projected<const N: usize>(
-    x: Tensor<4>,
-    pointwise_weight: Tensor<4>,
-    depthwise: Tensor<4>,
-) -> [Tensor<4>; N] {
-    let channels = pointwise_weight.dims()[0] / N;
-    std::array::from_fn(|part| {
-        let cut = |weight: &Tensor<4>| weight.clone().narrow(0, part * channels, channels);
-        kernels::depthwise(pointwise(x.clone(), cut(&pointwise_weight)), cut(&depthwise))
-    })
 }
 
 fn attend(p: &Scope<'_>, qkv: [Tensor<4>; 3]) -> Tensor<4> {
     let temperature = p.get::<3>("temperature");
     let heads = temperature.dims()[0];
-    pointwise(kernels::attention(qkv, temperature.reshape([heads])), p.get("project_out.weight"))
+    p.pointwise("project_out", kernels::attention(qkv, temperature.reshape([heads])))
 }
 
 /// Gated-Dconv feed-forward network.
 fn gdfn(p: &Scope<'_>, x: Tensor<4>) -> Tensor<4> {
-    let hidden = kernels::depthwise(pointwise(x, p.get("project_in.weight")), p.get("dwconv.weight"));
-    pointwise(kernels::gate(hidden), p.get("project_out.weight"))
+    let [hidden] = p.projected("project_in", "dwconv", x);
+    p.pointwise("project_out", kernels::gate(hidden))
 }
 
 /// Proximal mapping module: transformer blocks, x ← x + MDTA(LN(x)), x ← x + GDFN(LN(x)).
@@ -65,8 +49,9 @@ fn pmm(p: &Scope<'_>, blocks: usize, mut x: Tensor<4>) -> Tensor<4> {
 fn prompt(p: &Scope<'_>, d: &Tensor<2>, [height, width]: [usize; 2]) -> Tensor<4> {
     let prompts = p.get::<5>("prompt_param");
     let [_, count, channels, side, _] = prompts.dims();
-    let resized = resize_bilinear(prompts.reshape([count, channels, side, side]), [height, width]);
-    let scores = d.clone().matmul(p.get::<2>("linear.weight").transpose());
+    let prompts = p.matrix("prompt.rows", prompts.reshape([count, channels, side, side]));
+    let resized = resize_bilinear(prompts, [height, width]);
+    let scores = d.clone().matmul(p.matrix("linear.matmul", p.get::<2>("linear.weight").transpose()));
     let weights = softmax(scores + p.get::<1>("linear.bias").unsqueeze(), 1);
     let [batch, _] = d.dims();
     weights
@@ -82,7 +67,7 @@ fn gradient_descent(p: &Scope<'_>, x: Tensor<4>, y: &Tensor<4>, d: &Tensor<2>) -
 }
 
 /// One stage block: D-GDM, then PMM. `y` passes through unchanged.
-pub fn stage(p: &Scope<'_>, level: &Level, x: Tensor<4>, y: &Tensor<4>, d: &Tensor<2>) -> Tensor<4> {
+pub(super) fn stage(p: &Scope<'_>, level: &Level, x: Tensor<4>, y: &Tensor<4>, d: &Tensor<2>) -> Tensor<4> {
     let x = gradient_descent(&p.at("gradient_descent"), x, y, d);
     pmm(&p.at("denoiser"), level.blocks, x)
 }

@@ -3,8 +3,11 @@
 mod blocks;
 mod initial;
 pub(in crate::train) mod layers;
+mod rounding;
+mod scope;
 mod vlu_net;
 
 pub use initial::initial;
 pub use layers::{convolution, pointwise, resize_bilinear};
+pub use rounding::Rounding;
 pub use vlu_net::VluNet;

@@ -86,6 +86,18 @@ impl State {
         let broken = |why: String| Error::Train(format!("checkpoint {}: {why}", path.display()));
         let progress = metadata.get(PROGRESS).ok_or_else(|| broken("it has no progress".into()))?;
         let progress = serde_json::from_str(progress).map_err(|e| broken(e.to_string()))?;
+        let known = |name: &str| {
+            let name = PARTS.iter().find_map(|part| name.strip_prefix(part)?.strip_prefix('/'));
+            name.is_some_and(|name| table.iter().any(|parameter| parameter.name == name))
+        };
+        if let Some((name, _)) = all.iter().find(|(name, _)| !known(name)) {
+            let hint = if name.ends_with(".log_scale") {
+                "; the run is quantization-aware, and the quantized.vlu that it began with is gone"
+            } else {
+                ""
+            };
+            return Err(broken(format!("it is not of this recipe's network: it has {name}{hint}")));
+        }
         let part = |part: &str| {
             let own = all.iter().filter_map(|(name, tensor)| {
                 let name = name.strip_prefix(part)?.strip_prefix('/')?;

@@ -13,6 +13,7 @@ use crate::train::data::{Batch, Library, Loader, Ready, Rounds, cut};
 use crate::train::guide::{Guide, Vectors};
 use crate::train::network::{VluNet, initial};
 use crate::train::parameters::Parameters;
+use crate::train::quantized::Quantized;
 use crate::train::recipe::Recipe;
 use crate::train::replicas;
 use crate::{Error, Result};
@@ -49,6 +50,9 @@ pub struct Origins {
     pub from: Option<RunFolder>,
     /// A trained network, whose pictures count beside the true ones.
     pub teacher: Option<Taught>,
+    /// The int8 bundle whose rounding the run learns to live with; a run that is resumed has its
+    /// own.
+    pub quantized: Option<Quantized>,
 }
 
 /// A teacher: a restorer with its weights.
@@ -121,7 +125,6 @@ impl Fit {
         let config = recipe.config()?;
         let text = recipe.to_toml()?;
         let hash = crate::weights::hex(&Sha256::digest(&text));
-        let network = VluNet::new(config.clone());
         let device = limits.devices.first().ok_or_else(|| Error::Train("there is no device".into()))?;
         let checkpoint = folder.checkpoint();
         if guide.is_blind() && recipe.from_image > 0.0 {
@@ -131,6 +134,7 @@ impl Fit {
             )));
         }
         let head = guide.fingerprint();
+        let mut quantized = origins.quantized;
         let mut state = if resume {
             if !checkpoint.exists() {
                 return Err(Error::Train(format!(
@@ -138,7 +142,9 @@ impl Fit {
                     folder.path().display()
                 )));
             }
-            let state = State::open(&checkpoint, &config.parameters(), device)?;
+            let (state, own) = State::of_run(&folder, &config, device)?;
+            check_quantized(&folder, own.as_ref(), quantized.as_ref())?;
+            quantized = own;
             if state.progress.recipe != hash {
                 return Err(Error::Train(format!(
                     "the run in {} follows another recipe ({}); start a new run",
@@ -161,11 +167,19 @@ impl Fit {
                     folder.path().display()
                 )));
             }
-            let parameters = match &origins.from {
-                Some(run) => State::open(&run.checkpoint(), &config.parameters(), device)?.average,
-                None => initial(&config, &guide.texts(), recipe.seed, device),
+            let average = |run: &RunFolder| Ok::<_, Error>(State::of_run(run, &config, device)?.0.average);
+            let from = origins.from.as_ref().map(|run| average(run)?.to_weights()).transpose()?;
+            let parameters = match (&quantized, from) {
+                (Some(quantized), from) => quantized.initial(&config, from, device)?,
+                (None, Some(from)) => Parameters::from_weights(&config.parameters(), &from, device)?,
+                (None, None) => initial(&config, &guide.texts(), recipe.seed, device),
             };
             State::new(parameters, hash)
+        };
+        let network = VluNet::new(config.clone());
+        let network = match &quantized {
+            Some(quantized) => network.rounded(quantized.rounding()),
+            None => network,
         };
         state.progress.head = head;
         let (library, held_out) = library.split(recipe.rounds.held_out);
@@ -184,6 +198,7 @@ impl Fit {
             // Once nothing else can be wrong, so that a mistake leaves no folder behind.
             std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;
             crate::atomic_file::write_bytes(&folder.recipe(), text.as_bytes())?;
+            quantized.as_ref().map_or(Ok(()), |quantized| quantized.save(&folder))?;
         }
         Ok(Self { recipe, folder, network, state, rounds, guide, validation, teacher, limits })
     }
@@ -287,6 +302,18 @@ impl Fit {
         journal.finish();
         Ok(End::Finished)
     }
+}
+
+/// That a run is resumed as what it began: `own` is what it rounds by, `given` what is asked for.
+fn check_quantized(folder: &RunFolder, own: Option<&Quantized>, given: Option<&Quantized>) -> Result<()> {
+    let why = match (own, given) {
+        (None, Some(_)) => "is not quantization-aware; leave --qat out, or start a new run with --from it",
+        (Some(own), Some(given)) if !own.is_same(given)? => {
+            "began with another quantized bundle; leave --qat out, or start a new run"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Train(format!("the run in {} {why}", folder.path().display())))
 }
 
 /// The vectors of a batch's patches, `[N, 512]`: d_I with the chance `from_image`, else d_T.

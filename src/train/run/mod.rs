@@ -39,6 +39,11 @@ impl RunFolder {
         self.0.join("checkpoint.safetensors")
     }
 
+    /// The int8 bundle that a quantization-aware run began with.
+    pub fn quantized(&self) -> PathBuf {
+        self.0.join("quantized.vlu")
+    }
+
     /// What the run said, a line of JSON each.
     pub fn journal(&self) -> PathBuf {
         self.0.join("journal.jsonl")

@@ -2,23 +2,28 @@
 
 mod client;
 mod live;
+mod model;
 mod replay;
 
-use crate::args::{ModelArgs, Size};
+use crate::args::{DtypeArg, ModelArgs, Size};
 use crate::output;
 use humantime::Duration as Span;
-use vlunet::{Error, Result};
+use vlunet::Result;
 
-/// Measures the live loop on this machine.
+/// Measures the restorer, or the whole live loop, on this machine.
 ///
-/// Frames of the synthetic road are rendered ahead and delivered as a camera would (YUYV), so
+/// The restorer is given a frame of the synthetic road in rain, again and again. With --live, frames of the synthetic road are rendered ahead and delivered as a camera would (YUYV), so
 /// that rendering them costs nothing. First they pass untouched to the HTTP sink with a browser's
 /// connection: the cost of the loop itself, in processor time. Then they are restored.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Measures the live loop; there is nothing else to measure yet.
+    /// Measures the live loop.
     #[arg(long)]
     live: bool,
+
+    /// Number formats to compare, taking turns: f32,int8.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "DTYPE", conflicts_with_all = ["live", "dtype"])]
+    compare: Vec<DtypeArg>,
 
     /// Size of a frame.
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "640x360")]
@@ -42,7 +47,8 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     if !args.live {
-        return Err(Error::Input("say what to measure: --live".into()));
+        let timings = model::measure(args)?;
+        return if args.json { output::json(&timings) } else { model::show(&timings) };
     }
     let parts = live::measure(args)?;
     if args.json {

@@ -1,7 +1,7 @@
 //! Attention across channels, softmax(q̂·k̂ᵀ·τ)·v, and its gradients.
 
 use super::values::Values;
-use crate::train::kernels::attention::EPSILON;
+use crate::train::kernels::attention::{EPSILON, SILENT};
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 
@@ -76,7 +76,9 @@ pub(in super::super) fn attention_gradients<B: Backend>(
 
     // ∂cosine/∂q = k̂/|q| − cosine·q̂/|q|, and alike for k.
     let of_cosines = of_scores * temperature;
+    let heard = |lengths: &Values<B>| (lengths.clone() - SILENT).positive();
     let products = of_cosines.clone() / (q_lengths.clone() * k_lengths.clone());
+    let products = products * heard(&q_lengths) * heard(&k_lengths);
     let through_length = of_cosines * cosines;
     let q_share = through_length.clone().sum(3) / q_lengths.square();
     let k_share = (through_length.sum(2) / k_lengths.square()).transposed();

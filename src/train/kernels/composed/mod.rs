@@ -4,11 +4,13 @@
 //! Extents: `[B, C, H, W]`, as in [`Kernels`](super::Kernels).
 
 mod attention;
+mod rounding;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub(super) use attention::{attend, attention_gradients};
+pub(super) use rounding::{fake_quantize, fake_quantize_gradients, weight_scales};
 
 use super::norm;
 use burn::backend::Backend;

@@ -95,8 +95,57 @@ fn channel_attention_is_the_same_composed() {
 }
 
 #[test]
+fn a_row_of_zeros_has_no_gradient_and_harms_no_other() {
+    let [q, k, v, gradient] = [1, 2, 3, 4].map(|seed| drawn(seed, &SHAPE));
+    let numbers = |tensor: &Tensor| tensor.to_contiguous().storage::<f32>().to_vec();
+    let mut silent = numbers(&q);
+    silent[..35].fill(0.0);
+    let q = Tensor::from_data(TensorData::new(silent, SHAPE));
+    let temperature = drawn(5, &[2]);
+    let kernels = Flex::channel_attention_gradients(
+        q.clone(),
+        k.clone(),
+        v.clone(),
+        temperature.clone(),
+        gradient.clone(),
+    );
+    assert!(numbers(&kernels.0)[..35].iter().all(|gradient| *gradient == 0.0));
+    assert!(
+        numbers(&kernels.0)[35..].iter().chain(&numbers(&kernels.1)).all(|gradient| gradient.abs() < 1e3)
+    );
+    let composed = attention_gradients::<Flex>(q, k, v, temperature, gradient);
+    assert_same(kernels.into(), composed.into());
+}
+
+#[test]
 fn neighbours_are_the_same_composed() {
     let (x, gradient) = (drawn(1, &SHAPE), drawn(2, &[2, 72, 7, 5]));
     assert_same([Flex::neighbours(x.clone())], [neighbours::<Flex>(x)]);
     assert_same([Flex::neighbours_gradient(gradient.clone())], [neighbours_gradient::<Flex>(gradient)]);
+}
+
+#[test]
+fn rounding_is_the_same_composed() {
+    let (x, gradient) = (drawn(1, &SHAPE), drawn(2, &SHAPE));
+    let scales = |values: &[f32]| Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]));
+    // A scale for all, with which some are clipped, and one for each sample.
+    for (scales, [least, most]) in
+        [(scales(&[0.01]), [-128.0, 127.0]), (scales(&[0.02, 0.005]), [0.0, 255.0])]
+    {
+        assert_same(
+            [Flex::fake_quantize(x.clone(), scales.clone(), least, most)],
+            [fake_quantize::<Flex>(x.clone(), scales.clone(), least, most)],
+        );
+        let kernels = Flex::fake_quantize_gradients(x.clone(), scales.clone(), gradient.clone(), least, most);
+        let composed = fake_quantize_gradients::<Flex>(x.clone(), scales, gradient.clone(), least, most);
+        assert_same(kernels.into(), composed.into());
+    }
+}
+
+#[test]
+fn the_scales_of_weights_are_the_same_composed() {
+    let zeros = Tensor::from_data(TensorData::new(vec![0.0f32; 8 * 9], [8, 1, 3, 3]));
+    for weights in [drawn(1, &[8, 1, 3, 3]), drawn(2, &[16, 300]), zeros] {
+        assert_same([Flex::weight_scales(weights.clone())], [weight_scales::<Flex>(weights)]);
+    }
 }

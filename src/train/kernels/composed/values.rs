@@ -88,6 +88,20 @@ impl<B: Backend> Values<B> {
         Self(B::float_sqrt(self.0))
     }
 
+    /// To the nearest integers, halves to even ones.
+    pub fn rounded(self) -> Self {
+        Self(B::float_round(self.0))
+    }
+
+    pub fn clamped(self, least: f32, most: f32) -> Self {
+        Self(B::float_clamp(self.0, least.into(), most.into()))
+    }
+
+    /// 1 where it is above 0, else 0.
+    pub fn positive(self) -> Self {
+        Self(B::float_sign(self.0)).clamped(0.0, 1.0)
+    }
+
     pub fn exp(self) -> Self {
         Self(B::float_exp(self.0))
     }

@@ -1,0 +1,93 @@
+//! Products of integers, with what turns their sums into the next layer's integers.
+//!
+//! Activations are bytes: uint8, or int8 whose top bit is flipped on the way in, which makes it
+//! uint8 of a zero that is 128 higher. Weights are int8. Sums are exact int32; then
+//! `round(sum * multiplier) + zero`, ties to even, saturated.
+
+mod depthwise;
+mod portable;
+mod product;
+#[cfg(test)]
+mod tests;
+
+#[cfg(target_arch = "x86_64")]
+mod vnni;
+
+pub(crate) use depthwise::{Depthwise, SLACK};
+pub(crate) use product::{Product, Rows};
+
+use super::Shared;
+
+/// Pixels that are worked on at once.
+pub(crate) const TILE: usize = 64;
+
+/// What turns int8 into uint8 of the same order, and back.
+const FLIP: u8 = 0x80;
+
+/// Instructions that a kernel is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// What the compiler makes of plain loops.
+    Portable,
+    /// AVX-512 with VNNI and VBMI.
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
+}
+
+impl Form {
+    /// All that this processor has.
+    pub(crate) fn available() -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if vnni::is_available() {
+            return vec![Self::Portable, Self::Vnni];
+        }
+        vec![Self::Portable]
+    }
+
+    /// The fastest that this processor has.
+    pub(crate) fn best() -> Self {
+        Self::available().pop().unwrap_or(Self::Portable)
+    }
+}
+
+/// An element of a tensor of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Byte {
+    I8,
+    U8,
+}
+
+impl Byte {
+    /// What brings it to uint8.
+    pub(crate) fn flip(self) -> u8 {
+        match self {
+            Self::I8 => FLIP,
+            Self::U8 => 0,
+        }
+    }
+
+    /// A zero point of this element, as uint8.
+    pub(crate) fn raised(self, zero: i32) -> i32 {
+        match self {
+            Self::I8 => zero + i32::from(FLIP),
+            Self::U8 => zero,
+        }
+    }
+}
+
+/// Where sums go, and as what.
+pub(crate) enum Output<'a> {
+    /// round(sum * multiplier) + zero, in bytes.
+    Bytes { values: Shared<'a, u8>, element: Byte, zero: i32 },
+    /// sum * multiplier.
+    Floats(Shared<'a, f32>),
+}
+
+/// What becomes of the sums of one output channel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Finish {
+    /// What the sum starts from: the bias, less what the zero of the activations adds.
+    pub(crate) start: i32,
+    /// What it is multiplied by at the end.
+    pub(crate) multiplier: f32,
+}

@@ -1,0 +1,314 @@
+//! Quantized layers as ONNX, run, against the arithmetic that the format defines.
+
+use crate::backend::{Input, Model, Options};
+use crate::onnx::edit::{Edit, node};
+use ndarray::{Array4, ArrayD, IxDyn};
+use prost::Message;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tract_onnx::pb;
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
+
+/// A convolution with all that the format lets vary.
+#[derive(Clone, Debug)]
+struct Conv {
+    inputs: usize,
+    outputs: usize,
+    group: usize,
+    kernel: [usize; 2],
+    stride: usize,
+    pads: [usize; 4],
+    dilation: usize,
+    bias: bool,
+    /// Whether activations are int8 or uint8, and their zero points.
+    signed: [bool; 2],
+    zeros: [i32; 2],
+    weight_zero: i8,
+    /// Whether the output is rounded.
+    rounded: bool,
+}
+
+/// The numbers of a [`Conv`].
+struct Numbers {
+    weights: Vec<i8>,
+    weight_scales: Vec<f32>,
+    biases: Vec<i32>,
+    scales: [f32; 2],
+}
+
+fn numbers(conv: &Conv, random: &mut ChaCha8Rng) -> Numbers {
+    let count = conv.outputs * (conv.inputs / conv.group) * conv.kernel[0] * conv.kernel[1];
+    let scale = random.random_range(0.5..2.0) / 128.0;
+    Numbers {
+        weights: (0..count).map(|_| random.random_range(-127..=127)).collect(),
+        weight_scales: (0..conv.outputs).map(|_| 10f32.powf(random.random_range(-4.0..-2.0))).collect(),
+        biases: (0..conv.outputs).map(|_| random.random_range(-2000..=2000)).collect(),
+        // Coarse enough to be told, fine enough to saturate now and then.
+        scales: [scale, random.random_range(0.2..2.0) / 128.0],
+    }
+}
+
+fn ints(name: &str, ints: &[usize]) -> pb::AttributeProto {
+    let ints = ints.iter().map(|&int| int as i64).collect();
+    pb::AttributeProto { name: name.into(), ints, r#type: AttributeType::Ints as i32, ..Default::default() }
+}
+
+/// A model of input `x` and output `y`, both of floats, without nodes.
+fn empty() -> Edit {
+    let info = |name: &str| {
+        let tensor = pb::type_proto::Tensor { elem_type: DataType::Float as i32, shape: None };
+        let value = Some(pb::type_proto::Value::TensorType(tensor));
+        let kind = pb::TypeProto { value, ..Default::default() };
+        pb::ValueInfoProto { name: name.into(), r#type: Some(kind), ..Default::default() }
+    };
+    let graph = pb::GraphProto {
+        name: "test".into(),
+        input: vec![info("x")],
+        output: vec![info("y")],
+        ..Default::default()
+    };
+    let opset_import = vec![pb::OperatorSetIdProto { version: 17, ..Default::default() }];
+    let model = pb::ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..Default::default() };
+    Edit::parse(&model.encode_to_vec()).unwrap()
+}
+
+fn scalar(value: f32) -> ArrayD<f32> {
+    ndarray::arr0(value).into_dyn()
+}
+
+fn vector(values: &[f32]) -> ArrayD<f32> {
+    ArrayD::from_shape_vec(IxDyn(&[values.len()]), values.to_vec()).unwrap()
+}
+
+/// A model of one convolution on `[1, inputs, height, width]`.
+fn model(conv: &Conv, numbers: &Numbers) -> Vec<u8> {
+    let mut edit = empty();
+    let zero = |edit: &mut Edit, name: &str, at: usize| {
+        let element = if conv.signed[at] { DataType::Int8 } else { DataType::Uint8 };
+        edit.set_constant(name, element, &[], vec![conv.zeros[at].to_le_bytes()[0]]);
+    };
+    edit.set_floats("xs", &scalar(numbers.scales[0]));
+    edit.set_floats("ys", &scalar(numbers.scales[1]));
+    zero(&mut edit, "xz", 0);
+    zero(&mut edit, "yz", 1);
+    let shape = [conv.outputs, conv.inputs / conv.group, conv.kernel[0], conv.kernel[1]];
+    let bytes = numbers.weights.iter().map(|weight| weight.to_le_bytes()[0]).collect();
+    edit.set_constant("wq", DataType::Int8, &shape, bytes);
+    edit.set_floats("ws", &vector(&numbers.weight_scales));
+    let zeros = vec![conv.weight_zero.to_le_bytes()[0]; conv.outputs];
+    edit.set_constant("wz", DataType::Int8, &[conv.outputs], zeros);
+    let biases = numbers.biases.iter().flat_map(|bias| bias.to_le_bytes()).collect();
+    edit.set_constant("bq", DataType::Int32, &[conv.outputs], biases);
+    let steps: Vec<f32> = numbers.weight_scales.iter().map(|scale| scale * numbers.scales[0]).collect();
+    edit.set_floats("bs", &vector(&steps));
+
+    let mut nodes = vec![
+        node("QuantizeLinear", "xq", &["x", "xs", "xz"], None),
+        node("DequantizeLinear", "xd", &["xq", "xs", "xz"], None),
+        node("DequantizeLinear", "wd", &["wq", "ws", "wz"], Some(0)),
+    ];
+    let mut inputs = vec!["xd", "wd"];
+    if conv.bias {
+        nodes.push(node("DequantizeLinear", "bd", &["bq", "bs"], Some(0)));
+        inputs.push("bd");
+    }
+    let mut layer = node("Conv", if conv.rounded { "c" } else { "y" }, &inputs, None);
+    layer.name = "layer".into();
+    let group = pb::AttributeProto {
+        name: "group".into(),
+        i: conv.group as i64,
+        r#type: AttributeType::Int as i32,
+        ..Default::default()
+    };
+    layer.attribute = vec![
+        ints("kernel_shape", &conv.kernel),
+        ints("strides", &[conv.stride; 2]),
+        ints("pads", &conv.pads),
+        ints("dilations", &[conv.dilation; 2]),
+        group,
+    ];
+    nodes.push(layer);
+    if conv.rounded {
+        nodes.push(node("QuantizeLinear", "yq", &["c", "ys", "yz"], None));
+        nodes.push(node("DequantizeLinear", "y", &["yq", "ys", "yz"], None));
+    }
+    edit.set_nodes(nodes);
+    edit.into_bytes()
+}
+
+fn coded(value: f32, scale: f32, zero: i32, signed: bool) -> i32 {
+    let (least, most) = if signed { (-128, 127) } else { (0, 255) };
+    ((value * scale.recip()).round_ties_even() as i32 + zero).clamp(least, most)
+}
+
+/// The convolution by its definition: sums of integers, then one rounding.
+fn expected(conv: &Conv, numbers: &Numbers, picture: &Array4<f32>) -> Array4<f32> {
+    let (_, _, height, width) = picture.dim();
+    let extent = |whole: usize, pads: usize, kernel: usize| {
+        (whole + pads - (conv.dilation * (kernel - 1) + 1)) / conv.stride + 1
+    };
+    let out_height = extent(height, conv.pads[0] + conv.pads[2], conv.kernel[0]);
+    let out_width = extent(width, conv.pads[1] + conv.pads[3], conv.kernel[1]);
+    let per_group = (conv.inputs / conv.group, conv.outputs / conv.group);
+    let value = |channel: usize, y: isize, x: isize| -> i64 {
+        let (Ok(y), Ok(x)) = (usize::try_from(y), usize::try_from(x)) else { return 0 };
+        let Some(&value) = picture.get((0, channel, y, x)) else { return 0 };
+        i64::from(coded(value, numbers.scales[0], conv.zeros[0], conv.signed[0]) - conv.zeros[0])
+    };
+    Array4::from_shape_fn((1, conv.outputs, out_height, out_width), |(_, output, y, x)| {
+        let mut sum = if conv.bias { i64::from(numbers.biases[output]) } else { 0 };
+        for input in 0..per_group.0 {
+            for ky in 0..conv.kernel[0] {
+                for kx in 0..conv.kernel[1] {
+                    let at = ((output * per_group.0 + input) * conv.kernel[0] + ky) * conv.kernel[1] + kx;
+                    let weight = i64::from(numbers.weights[at]) - i64::from(conv.weight_zero);
+                    let channel = output / per_group.1 * per_group.0 + input;
+                    let row = (y * conv.stride + ky * conv.dilation) as isize - conv.pads[0] as isize;
+                    let column = (x * conv.stride + kx * conv.dilation) as isize - conv.pads[1] as isize;
+                    sum += weight * value(channel, row, column);
+                }
+            }
+        }
+        let step = numbers.weight_scales[output] * numbers.scales[0];
+        if !conv.rounded {
+            return sum as f32 * step;
+        }
+        let scale = numbers.scales[1];
+        let rounded = (sum as f32 * (step / scale)).round_ties_even() as i32 + conv.zeros[1];
+        let (least, most) = if conv.signed[1] { (-128, 127) } else { (0, 255) };
+        (rounded.clamp(least, most) - conv.zeros[1]) as f32 * scale
+    })
+}
+
+/// A convolution of any kind that is lowered.
+fn lowerable(random: &mut ChaCha8Rng) -> Conv {
+    let channels = random.random_range(1..20);
+    let plain = Conv {
+        inputs: random.random_range(1..20),
+        outputs: random.random_range(1..20),
+        group: 1,
+        kernel: [1, 1],
+        stride: 1,
+        pads: [0; 4],
+        dilation: 1,
+        bias: random.random_bool(0.5),
+        signed: [random.random_bool(0.5), random.random_bool(0.5)],
+        zeros: [0; 2],
+        weight_zero: 0,
+        rounded: random.random_bool(0.6),
+    };
+    let zero = |random: &mut ChaCha8Rng, signed: bool| {
+        if signed { random.random_range(-128..=127) } else { random.random_range(0..=255) }
+    };
+    let zeros = [zero(random, plain.signed[0]), zero(random, plain.signed[1])];
+    let plain = Conv { zeros, ..plain };
+    match random.random_range(0..5) {
+        0 => plain,
+        1 => Conv { kernel: [3, 3], pads: [1; 4], ..plain },
+        2 => Conv { kernel: [2, 3], pads: [0, 1, 1, 2], stride: random.random_range(1..4), ..plain },
+        3 => Conv { kernel: [4, 4], stride: 4, ..plain },
+        _ => {
+            let depthwise = Conv { inputs: channels, outputs: channels, group: channels, ..plain };
+            Conv { kernel: [3, 3], pads: [1; 4], ..depthwise }
+        }
+    }
+}
+
+fn run(conv: &Conv, seed: u64, threads: usize) -> (Vec<String>, Array4<f32>, Array4<f32>, f32) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let numbers = numbers(conv, &mut random);
+    let (height, width) = (random.random_range(4..40), random.random_range(4..150));
+    let picture = Array4::from_shape_fn((1, conv.inputs, height, width), |_| random.random_range(-1.5..1.5));
+    let model = Model::open(&model(conv, &numbers), "test", &Options { threads }).unwrap();
+    let mut session = model.session(&[("x", picture.shape())]).unwrap();
+    let outputs = session.run(&[("x", Input::F32(picture.view().into_dyn()))]).unwrap();
+    let found = outputs.get("y").unwrap().into_dimensionality().unwrap().to_owned();
+    (model.integer_layers().to_vec(), found, expected(conv, &numbers, &picture), numbers.scales[1])
+}
+
+#[test]
+fn lowered_convolutions_give_what_the_format_defines() {
+    for seed in 0..120 {
+        let conv = lowerable(&mut ChaCha8Rng::seed_from_u64(seed));
+        let (layers, found, expected, _) = run(&conv, seed, 1 + seed as usize % 3);
+        assert_eq!(layers, ["layer"], "{conv:?}");
+        assert_eq!(found.dim(), expected.dim(), "{conv:?}");
+        let error = (&found - &expected).mapv(f32::abs).into_iter().fold(0.0, f32::max);
+        let largest = expected.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        assert!(error <= 1e-6 * largest, "seed {seed}: {error} of {largest}, {conv:?}");
+    }
+}
+
+#[test]
+fn what_has_no_integer_kernel_runs_all_the_same() {
+    let plain = Conv {
+        inputs: 6,
+        outputs: 4,
+        group: 1,
+        kernel: [3, 3],
+        stride: 1,
+        pads: [1; 4],
+        dilation: 1,
+        bias: true,
+        signed: [true, true],
+        zeros: [0; 2],
+        weight_zero: 0,
+        rounded: true,
+    };
+    let unusual = [
+        Conv { weight_zero: 3, ..plain.clone() },
+        Conv { group: 2, ..plain.clone() },
+        Conv { dilation: 2, ..plain },
+    ];
+    for (seed, conv) in unusual.into_iter().enumerate() {
+        let (layers, found, expected, step) = run(&conv, seed as u64, 1);
+        assert!(layers.is_empty(), "{conv:?}");
+        // In float: a sum next to the middle between two steps may go to either.
+        let error = (&found - &expected).mapv(f32::abs).into_iter().fold(0.0, f32::max);
+        assert!(error <= 1.001 * step, "{error} of {step}, {conv:?}");
+    }
+}
+
+#[test]
+fn lowered_products_give_what_the_format_defines() {
+    for seed in 0..40 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (tokens, inputs, outputs) =
+            (random.random_range(1..150), random.random_range(1..40), random.random_range(1..40));
+        let weights: Vec<i8> = (0..inputs * outputs).map(|_| random.random()).collect();
+        let scales: Vec<f32> = (0..outputs).map(|_| 10f32.powf(random.random_range(-4.0..-2.0))).collect();
+        let (scale, zero) = (random.random_range(0.5..2.0) / 128.0, random.random_range(-128..=127));
+        let mut edit = empty();
+        edit.set_floats("xs", &scalar(scale));
+        edit.set_constant("xz", DataType::Int8, &[], vec![i32::to_le_bytes(zero)[0]]);
+        let bytes = weights.iter().map(|weight| weight.to_le_bytes()[0]).collect();
+        edit.set_constant("wq", DataType::Int8, &[inputs, outputs], bytes);
+        edit.set_floats("ws", &vector(&scales));
+        let mut layer = node("MatMul", "y", &["xd", "wd"], None);
+        layer.name = "layer".into();
+        edit.set_nodes(vec![
+            node("QuantizeLinear", "xq", &["x", "xs", "xz"], None),
+            node("DequantizeLinear", "xd", &["xq", "xs", "xz"], None),
+            node("DequantizeLinear", "wd", &["wq", "ws"], Some(1)),
+            layer,
+        ]);
+        let rows = ndarray::Array3::from_shape_fn((1, tokens, inputs), |_| random.random_range(-1.5..1.5f32));
+        let model = Model::open(&edit.into_bytes(), "test", &Options { threads: 2 }).unwrap();
+        assert_eq!(model.integer_layers(), ["layer"]);
+        let mut session = model.session(&[("x", rows.shape())]).unwrap();
+        let found = session.run(&[("x", Input::F32(rows.view().into_dyn()))]).unwrap();
+        let found = found.get("y").unwrap();
+        for token in 0..tokens {
+            for output in 0..outputs {
+                let term = |input: usize| {
+                    let value = coded(rows[[0, token, input]], scale, zero, true) - zero;
+                    i64::from(value) * i64::from(weights[input * outputs + output])
+                };
+                let expected = (0..inputs).map(term).sum::<i64>() as f32 * (scales[output] * scale);
+                let found = found[[0, token, output].as_slice()];
+                assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found}, not {expected}");
+            }
+        }
+    }
+}
