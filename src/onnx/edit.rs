@@ -46,6 +46,11 @@ impl Edit {
         self.model.encode_to_vec()
     }
 
+    /// The graph as it is.
+    pub(crate) fn proto(&self) -> &pb::GraphProto {
+        &self.graph
+    }
+
     /// Its nodes, in the order in which they run.
     pub(crate) fn nodes(&self) -> &[pb::NodeProto] {
         &self.graph.node
