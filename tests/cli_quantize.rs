@@ -201,7 +201,8 @@ fn pictures_of_another_kind_are_told_by_the_golden_frame() {
     builder.vlm = Some(head());
     builder.write(&workplace.path("model")).unwrap();
     add_pictures(&workplace, "photos", 130, 255);
-    add_pictures(&workplace, "night", 130, 3);
+    add_pictures(&workplace, "night", 130, 20);
+    add_pictures(&workplace, "blank", 130, 3);
     let args = |folder| ["quantize", "model", "--calib", folder, "--pictures", "1", "-o", "out.vlu"];
     let run = workplace.run(&args("photos"));
     assert!(run.code == Some(0) && !run.stderr.contains("restorer:"), "{run:?}");
@@ -209,6 +210,8 @@ fn pictures_of_another_kind_are_told_by_the_golden_frame() {
     assert_eq!(run.code, Some(0), "{run:?}");
     let doubt = run.stderr.lines().find(|line| line.contains("restorer:")).unwrap_or_default();
     assert!(doubt.contains("night") && doubt.contains("golden frame"), "{run:?}");
+    std::fs::remove_file(workplace.path("out.vlu")).unwrap();
+    workplace.refuse(&args("blank"), &["blank", "of the kind that the model is for"]);
 }
 
 #[test]

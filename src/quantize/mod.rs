@@ -115,7 +115,9 @@ pub fn quantize(
     options: &Options,
     tick: &dyn Fn(&str),
 ) -> Result<Quantized> {
-    let pictures = Pictures::of_folder(pictures, options.side, options.pictures)?;
+    let folder = pictures;
+    let pictures = Pictures::of_folder(folder, options.side, options.pictures)?;
+    pictures.check_contents(folder)?;
     let restorer = restorer_plan(bundle, &pictures, options, tick)?;
     let head = match (&bundle.manifest().vlm, &bundle.variant(Some(Dtype::F32))?.vlm) {
         (Some(head), Some(entry)) => {

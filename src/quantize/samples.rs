@@ -22,6 +22,9 @@ const KINDS: [Kind; 8] = [
     Kind::Clear,
 ];
 
+/// Spread (standard deviation) below which a channel of a picture holds nothing, of 255.
+const BLANK: f64 = 3.0;
+
 /// Degraded pictures of one size, with their clean forms.
 pub(super) struct Pictures(Vec<(RgbImage, RgbImage)>);
 
@@ -39,6 +42,26 @@ impl Pictures {
     /// [`Error::Input`] where the folder has no picture of that size; as reading pictures.
     pub(super) fn of_folder(folder: &Path, side: u32, count: usize) -> Result<Self> {
         Self::beside(folder, side, 0, count)
+    }
+
+    /// Refuses pictures that hold next to nothing, of which there would be ranges of nothing; warns of
+    /// some.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where all are blank.
+    pub(super) fn check_contents(&self, folder: &Path) -> Result<()> {
+        let (blank, all) = (self.0.iter().filter(|(_, clean)| is_blank(clean)).count(), self.0.len());
+        let folder = folder.display();
+        if blank == all {
+            return Err(Error::Input(format!(
+                "{folder}: its pictures are blank or nearly so: calibrate with pictures of the kind that the \
+                 model is for"
+            )));
+        }
+        if blank > 0 {
+            log::warn!("{blank} of {all} squares out of {folder} are blank or nearly so, and tell no ranges");
+        }
+        Ok(())
     }
 
     /// The same beyond the first ones: other pictures where there are enough, other places and
@@ -107,4 +130,15 @@ impl Pictures {
         }
         Ok(samples)
     }
+}
+
+/// Whether all of a picture is of one colour, but for a spread that noise has.
+fn is_blank(picture: &RgbImage) -> bool {
+    let pixels = f64::from(picture.width() * picture.height());
+    let variance = |channel: usize| {
+        let values = || picture.pixels().map(|pixel| f64::from(pixel.0[channel]));
+        let mean = values().sum::<f64>() / pixels;
+        values().map(|value| (value - mean).powi(2)).sum::<f64>() / pixels
+    };
+    (0..3).all(|channel| variance(channel) < BLANK * BLANK)
 }
