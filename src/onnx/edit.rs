@@ -114,6 +114,11 @@ impl Edit {
         Ok((shape, &tensor.raw_data))
     }
 
+    /// The constants' names, in their order.
+    pub(crate) fn constants(&self) -> impl Iterator<Item = &str> {
+        self.graph.initializer.iter().map(|tensor| tensor.name.as_str())
+    }
+
     /// The shape of a constant.
     pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let tensor = &self.graph.initializer[*self.constants.get(name)?];
