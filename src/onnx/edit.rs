@@ -92,7 +92,7 @@ impl Edit {
     ///
     /// # Errors
     /// [`Error::Model`] where there is none of that name, or it isn't of int8.
-    pub(crate) fn bytes(&self, name: &str) -> Result<ArrayD<i8>> {
+    pub(crate) fn int8s(&self, name: &str) -> Result<ArrayD<i8>> {
         let (shape, raw_data) = self.raw(name, DataType::Int8, 1)?;
         let values = raw_data.iter().map(|byte| i8::from_le_bytes([*byte])).collect();
         ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| Error::Model(format!("{name}: {e}")))
@@ -108,15 +108,9 @@ impl Edit {
         let fits =
             elements.is_some_and(|count| count <= MAX_ELEMENTS && tensor.raw_data.len() == width * count);
         if tensor.data_type != element as i32 || !fits {
-            let kind = if element == DataType::Float { "float32" } else { "int8" };
-            return Err(Error::Model(format!("the constant {name} is not of {kind}")));
+            return Err(Error::Model(format!("the constant {name} is not of {}", element.as_str_name())));
         }
         Ok((shape, &tensor.raw_data))
-    }
-
-    /// The constants' names, in their order.
-    pub(crate) fn constants(&self) -> impl Iterator<Item = &str> {
-        self.graph.initializer.iter().map(|tensor| tensor.name.as_str())
     }
 
     /// The shape of a constant.
@@ -125,27 +119,18 @@ impl Edit {
         tensor.dims.iter().map(|&extent| usize::try_from(extent).ok()).collect()
     }
 
-    /// A constant of int8 (true) or uint8, as bytes; none where its shape says another length.
+    /// A constant of int8 (true) or uint8, as bytes; none where it is of something else.
     pub(crate) fn bytes(&self, name: &str) -> Option<(&[u8], bool)> {
-        let (tensor, elements) = self.integers(name)?;
-        let signed = tensor.data_type == DataType::Int8 as i32;
-        let fits = signed || tensor.data_type == DataType::Uint8 as i32;
-        (fits && tensor.raw_data.len() == elements).then_some((tensor.raw_data.as_slice(), signed))
+        let element = self.element(name).filter(|kind| matches!(kind, DataType::Int8 | DataType::Uint8))?;
+        let (_, bytes) = self.raw(name, element, 1).ok()?;
+        Some((bytes, element == DataType::Int8))
     }
 
-    /// A constant of int32.
+    /// A constant of int32; none where it is of something else.
     pub(crate) fn int32s(&self, name: &str) -> Option<Vec<i32>> {
-        let (tensor, elements) = self.integers(name)?;
-        let (numbers, rest) = tensor.raw_data.as_chunks::<4>();
-        let fits = tensor.data_type == DataType::Int32 as i32 && rest.is_empty() && numbers.len() == elements;
-        fits.then(|| numbers.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
-    }
-
-    fn integers(&self, name: &str) -> Option<(&pb::TensorProto, usize)> {
-        let tensor = &self.graph.initializer[*self.constants.get(name)?];
-        let shape = self.shape(name)?;
-        let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
-        Some((tensor, elements))
+        let (_, bytes) = self.raw(name, DataType::Int32, 4).ok()?;
+        let (numbers, _) = bytes.as_chunks::<4>();
+        Some(numbers.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
     }
 
     /// Adds or replaces a constant of floats.

@@ -6,9 +6,10 @@ use super::qdq::Range;
 use super::weights;
 use crate::onnx::edit::Edit;
 use crate::{Error, Result};
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, Axis, IxDyn};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tract_onnx::pb::NodeProto;
+use tract_onnx::pb::tensor_proto::DataType;
 
 /// What of a network runs on integers, by the names of the nodes and values of its float32 graph.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,7 +46,7 @@ impl Ranges {
             match (node.op_type.as_str(), node.input.as_slice(), node.output.as_slice()) {
                 ("QuantizeLinear", [value, scale, zero], _) => {
                     let scale = number(&graph, scale)?;
-                    let unsigned = graph.bytes(zero).is_some_and(|(_, signed)| !signed);
+                    let unsigned = graph.element(zero) == Some(DataType::Uint8);
                     ranges.values.insert(value.clone(), Range { scale, unsigned });
                 }
                 ("Conv" | "MatMul", [input, weight, ..], [output]) if codes.constant(weight).is_some() => {
@@ -175,18 +176,15 @@ fn axis(decoder: &NodeProto) -> usize {
 /// The constant that a node decodes.
 fn decoded(graph: &Edit, decoder: &NodeProto) -> Result<ArrayD<f32>> {
     let name = &decoder.input[0];
-    let unusable = || Error::Model(format!("{name} is not int8 with one scale for each channel"));
-    let Some(((bytes, true), shape)) = graph.bytes(name).zip(graph.shape(name)) else {
-        return Err(unusable());
-    };
-    let values = bytes.iter().map(|byte| f32::from(i8::from_le_bytes([*byte]))).collect();
-    let mut floats = ArrayD::from_shape_vec(shape, values).map_err(|_| unusable())?;
-    let (axis, scales) = (axis(decoder), graph.floats(&decoder.input[1])?);
-    if axis >= floats.ndim() || scales.shape() != [floats.shape()[axis]] {
-        return Err(unusable());
+    let (values, scales) = (graph.int8s(name)?, graph.floats(&decoder.input[1])?);
+    let axis = axis(decoder);
+    if axis >= values.ndim() || scales.shape() != [values.shape()[axis]] {
+        return Err(Error::Model(format!("{name} has not one scale for each channel")));
     }
-    for (mut floats, scale) in floats.axis_iter_mut(Axis(axis)).zip(&scales) {
-        floats *= *scale;
+    let mut floats = ArrayD::zeros(IxDyn(values.shape()));
+    let rows = floats.axis_iter_mut(Axis(axis)).zip(values.axis_iter(Axis(axis)));
+    for ((mut floats, values), scale) in rows.zip(&scales) {
+        floats.zip_mut_with(&values, |float, value| *float = f32::from(*value) * scale);
     }
     Ok(floats)
 }
