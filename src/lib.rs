@@ -33,6 +33,7 @@ pub mod board;
 pub mod bundle;
 pub mod config;
 pub mod control;
+pub mod cpu;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod eval;
@@ -41,6 +42,7 @@ pub mod import;
 pub mod onnx;
 pub mod picture;
 pub mod pipeline;
+pub mod plot;
 pub mod quantize;
 pub mod restore;
 pub mod sink;

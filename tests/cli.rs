@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::process::Stdio;
 
 /// Commands, their own flags, and whether they run a model.
-const COMMANDS: [(&[&str], &[&str], bool); 13] = [
+const COMMANDS: [(&[&str], &[&str], bool); 14] = [
     (&["demo"], &["--output", "--frames", "--size", "--seed", "--json"], true),
     (
         &["restore"],
@@ -26,6 +26,11 @@ const COMMANDS: [(&[&str], &[&str], bool); 13] = [
         true,
     ),
     (&["detect"], &["--json"], true),
+    (
+        &["quantize"],
+        &["--calib", "--dtype", "--output", "--observer", "--analyse", "--picture", "--budget", "--keep"],
+        false,
+    ),
     (
         &["eval"],
         &[
@@ -66,7 +71,7 @@ const COMMANDS: [(&[&str], &[&str], bool); 13] = [
     ),
     (&["bench"], &["--live", "--size", "--fps", "--duration", "--json"], true),
     (&["doctor"], &["--config", "--board", "--model", "--size", "--json"], false),
-    (&["info"], &["--size", "--json"], false),
+    (&["info"], &["--size", "--ops", "--dtype", "--json"], false),
     (&["import"], &["--output", "--name", "--version-of-weights", "--license", "--training-data"], false),
     (&["export"], &["--output", "--model"], false),
     (&["bundle"], &["verify", "pack"], false),

@@ -3,7 +3,7 @@
 mod support;
 
 use ndarray::{Array3, Axis};
-use vlunet::bundle::Bundle;
+use vlunet::bundle::{Bundle, Dtype};
 use vlunet::frame::{self, Planes};
 use vlunet::restore::{Options, Restorer};
 use vlunet::source::synthetic::{SyntheticConfig, SyntheticSource, Weather};
@@ -63,8 +63,9 @@ fn strength_blends_between_the_input_and_the_restored_picture() {
 /// Mean difference between a picture restored in tiles of about 384×384 and as a whole, in the
 /// whole picture and along its worst row or column.
 fn difference_of_tiles(image: &Planes, task: &str) -> (f32, f32) {
-    let (bundle, mut whole) = restorer(&Options { memory: 8 << 30, ..Options::default() });
-    let (_, mut tiled) = restorer(&Options { memory: 1 << 20, ..Options::default() });
+    let float = Options { dtype: Some(Dtype::F32), ..Options::default() };
+    let (bundle, mut whole) = restorer(&Options { memory: 8 << 30, ..float.clone() });
+    let (_, mut tiled) = restorer(&Options { memory: 1 << 20, ..float });
     let degradation = Degradation::for_task(&bundle, task).unwrap();
     let whole = whole.restore(image.view(), &degradation).unwrap();
     let tiled = tiled.restore(image.view(), &degradation).unwrap();

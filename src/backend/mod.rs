@@ -20,6 +20,7 @@
 mod kernels;
 mod tract;
 
+pub(crate) use tract::Fact;
 pub use tract::{Model, Outputs, Session};
 
 use ndarray::ArrayViewD;

@@ -134,22 +134,31 @@ impl NewVariant {
     /// # Errors
     /// As [`Builder::write`], and where the bundle can't be read.
     pub fn add_to(self, bundle: &super::Bundle, path: &Path) -> Result<()> {
+        Self::add_all(vec![self], bundle, path)
+    }
+
+    /// [`NewVariant::add_to`] of several, in their order.
+    ///
+    /// # Errors
+    /// As [`NewVariant::add_to`].
+    pub fn add_all(variants: Vec<Self>, bundle: &super::Bundle, path: &Path) -> Result<()> {
         Builder::check_output(path)?;
         let mut manifest = bundle.manifest().clone();
-        manifest.variants.retain(|variant| variant.dtype != self.dtype);
+        manifest.variants.retain(|old| variants.iter().all(|new| new.dtype != old.dtype));
         let mut files = vec![(FILE_NAME.to_owned(), Vec::new())];
         for entry in manifest.entries() {
             files.push((entry.file.clone(), bundle.read(entry)?.into_owned()));
         }
-        let dtype = self.dtype;
         let mut add = |name: String, bytes: Vec<u8>| {
             let entry = FileEntry { file: name.clone(), bytes: bytes.len() as u64, sha256: sha256(&bytes) };
             files.push((name, bytes));
             entry
         };
-        let restorer = add(format!("restorer.{dtype}.onnx"), self.restorer);
-        let vlm = self.vlm.map(|onnx| add(format!("vlm.{dtype}.onnx"), onnx));
-        manifest.variants.push(Variant { dtype, restorer, vlm });
+        for Self { dtype, restorer, vlm } in variants {
+            let restorer = add(format!("restorer.{dtype}.onnx"), restorer);
+            let vlm = vlm.map(|onnx| add(format!("vlm.{dtype}.onnx"), onnx));
+            manifest.variants.push(Variant { dtype, restorer, vlm });
+        }
         files[0].1 = manifest_bytes(&manifest)?;
         write_files(&files, path)
     }

@@ -42,7 +42,7 @@ pub struct Manifest {
     /// The VLM head, where the bundle has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlm: Option<VlmManifest>,
-    /// The same models in different number formats, the best first.
+    /// The same models in different number formats, each once.
     pub variants: Vec<Variant>,
     /// The degradations that the bundle knows, in the order of their vectors.
     pub prompts: Vec<Prompt>,
@@ -213,6 +213,11 @@ impl Manifest {
         }
         if self.variants.is_empty() {
             return Err("it has no variant".into());
+        }
+        let twice =
+            |at: usize, variant: &Variant| self.variants[..at].iter().any(|v| v.dtype == variant.dtype);
+        if let Some((_, variant)) = self.variants.iter().enumerate().find(|(at, v)| twice(*at, v)) {
+            return Err(format!("it has two {} variants", variant.dtype));
         }
         if !(1..=MAX_PROMPTS).contains(&self.prompts.len()) {
             return Err(format!("it has {} prompts, not 1 to {MAX_PROMPTS}", self.prompts.len()));

@@ -25,7 +25,7 @@ pub use golden::Golden;
 pub use manifest::{Crops, Dtype, FileEntry, Manifest, Preprocessing, Variant, VlmManifest};
 pub use prompts::{Prompt, Prompts, Task};
 
-use crate::{Error, Result};
+use crate::{Error, Result, cpu};
 use files::Files;
 use std::borrow::Cow;
 use std::path::Path;
@@ -117,13 +117,17 @@ impl Bundle {
         Ok(bytes)
     }
 
-    /// The variant of that dtype, or the manifest's first, which is its best.
+    /// The variant of that dtype, or the best one for this machine.
     ///
     /// # Errors
     /// [`Error::Bundle`] where there is none of that dtype.
     pub fn variant(&self, dtype: Option<Dtype>) -> Result<&Variant> {
         let variants = &self.manifest.variants;
-        let found = variants.iter().find(|variant| dtype.is_none_or(|dtype| dtype == variant.dtype));
+        let of = |dtype: Dtype| variants.iter().find(|variant| variant.dtype == dtype);
+        let found = match dtype {
+            Some(dtype) => of(dtype),
+            None => preference(cpu::computes_in_f16()).into_iter().find_map(of),
+        };
         found.ok_or_else(|| {
             let known: Vec<String> = variants.iter().map(|variant| variant.dtype.to_string()).collect();
             self.fail(format!(
@@ -181,5 +185,65 @@ impl Bundle {
 
     fn fail(&self, reason: String) -> Error {
         Error::Bundle { bundle: self.origin.clone(), reason }
+    }
+}
+
+/// The number formats, the one that a CPU runs fastest first. Float16 is half of float32's work
+/// where a CPU computes in it; elsewhere it runs as float32, with rounded weights.
+fn preference(computes_in_f16: bool) -> [Dtype; 3] {
+    if computes_in_f16 {
+        [Dtype::Int8, Dtype::F16, Dtype::F32]
+    } else {
+        [Dtype::Int8, Dtype::F32, Dtype::F16]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::VluNetConfig;
+    use semver::Version;
+
+    /// A bundle whose models are no models, in these formats beside float32.
+    fn bundle(folder: &Path, dtypes: &[Dtype]) -> Bundle {
+        let builder = Builder {
+            name: "tiny".into(),
+            version: Version::new(1, 0, 0),
+            license: "CC0-1.0".into(),
+            training_data: "none".into(),
+            config: VluNetConfig::nano(),
+            restorer: b"f32".to_vec(),
+            vlm: None,
+            prompts: vec![Prompt { text: "haze".into(), task: Task::Dehaze }],
+            text_features: None,
+            golden: None,
+            card: None,
+        };
+        builder.write(&folder.join("f32.vlu")).unwrap();
+        let bundle = Bundle::open(&folder.join("f32.vlu")).unwrap();
+        let new =
+            |dtype: &Dtype| NewVariant { dtype: *dtype, restorer: dtype.to_string().into_bytes(), vlm: None };
+        NewVariant::add_all(dtypes.iter().map(new).collect(), &bundle, &folder.join("all.vlu")).unwrap();
+        Bundle::open(&folder.join("all.vlu")).unwrap()
+    }
+
+    #[test]
+    fn the_variant_that_this_machine_runs_best_is_chosen_wherever_it_stands() {
+        use Dtype::{F16, F32, Int8};
+        assert_eq!(preference(true), [Int8, F16, F32]);
+        assert_eq!(preference(false), [Int8, F32, F16]);
+        let folder = tempfile::tempdir().unwrap();
+        let float = if cpu::computes_in_f16() { F16 } else { F32 };
+        for (dtypes, best) in [(&[][..], F32), (&[F16], float), (&[F16, Int8], Int8), (&[Int8, F16], Int8)] {
+            let bundle = bundle(folder.path(), dtypes);
+            assert_eq!(bundle.variant(None).unwrap().dtype, best, "{dtypes:?}");
+            for dtype in dtypes.iter().chain(&[F32]) {
+                let variant = bundle.variant(Some(*dtype)).unwrap();
+                assert_eq!(variant.dtype, *dtype);
+                assert_eq!(*bundle.read(&variant.restorer).unwrap(), *dtype.to_string().as_bytes());
+            }
+        }
+        let missing = bundle(folder.path(), &[F16]).variant(Some(Int8)).unwrap_err().to_string();
+        assert!(missing.contains("no int8 variant; it has f32, f16"), "{missing}");
     }
 }

@@ -46,6 +46,11 @@ impl Edit {
         self.model.encode_to_vec()
     }
 
+    /// The graph as it is.
+    pub(crate) fn proto(&self) -> &pb::GraphProto {
+        &self.graph
+    }
+
     /// Its nodes, in the order in which they run.
     pub(crate) fn nodes(&self) -> &[pb::NodeProto] {
         &self.graph.node
@@ -131,6 +136,13 @@ impl Edit {
         let (_, bytes) = self.raw(name, DataType::Int32, 4).ok()?;
         let (numbers, _) = bytes.as_chunks::<4>();
         Some(numbers.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
+    }
+
+    /// A constant of int64; none where it is of something else.
+    pub(crate) fn int64s(&self, name: &str) -> Option<Vec<i64>> {
+        let (_, bytes) = self.raw(name, DataType::Int64, 8).ok()?;
+        let (numbers, _) = bytes.as_chunks::<8>();
+        Some(numbers.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect())
     }
 
     /// Adds or replaces a constant of floats.

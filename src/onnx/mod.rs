@@ -23,12 +23,16 @@ mod blocks;
 mod clip;
 mod conv_tower;
 pub mod edit;
+mod element;
 mod graph;
 mod layers;
+pub(crate) mod precision;
 mod restorer;
 pub mod tiles;
 mod weights_of;
+mod widen;
 
 pub use clip::{image_tower, text_tower};
 pub use restorer::{Size, restorer, restorer_with_taps};
 pub use weights_of::restorer_weights;
+pub(crate) use widen::widen;

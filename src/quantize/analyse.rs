@@ -6,6 +6,7 @@ use super::{Float, Options, restorer_plan};
 use crate::backend::{self, Input, Model};
 use crate::bundle::{Bundle, Dtype};
 use crate::eval::metrics::psnr;
+use crate::plot::{self, Bar};
 use crate::vlm::Detector;
 use crate::{Error, Result};
 use ndarray::{Axis, Ix4};
@@ -15,6 +16,9 @@ use std::path::Path;
 
 /// Pictures that losses are measured on; others than those of the calibration.
 const SCENES: usize = 12;
+
+/// Layers in a picture.
+const DRAWN: usize = 40;
 
 /// The share of what a layer in float gains from which on its output alone is left in float.
 const MOST_OF: f64 = 0.7;
@@ -43,6 +47,30 @@ pub struct Analysis {
     pub float: Float,
     /// Mean PSNR with that in float.
     pub reached_db: f64,
+}
+
+impl Analysis {
+    /// Draws what the costliest layers lose, coloured by kind, as SVG.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file can't be written.
+    pub fn draw(&self, path: &Path) -> Result<()> {
+        let bar = |layer: &Sensitivity| Bar {
+            name: layer.layer.clone(),
+            kind: layer.kind.to_owned(),
+            value: layer.drop_db,
+        };
+        let drawn: Vec<Bar> = self.layers.iter().take(DRAWN).map(bar).collect();
+        let which = match self.layers.get(DRAWN) {
+            Some(next) => format!(
+                " ({DRAWN} of {} layers; the others lose {:.3} dB at most)",
+                self.layers.len(),
+                next.drop_db
+            ),
+            None => String::new(),
+        };
+        plot::bars(path, &format!("PSNR lost by a layer alone in int8{which}"), "dB", &drawn)
+    }
 }
 
 /// Measures each layer of a bundle's restorer, and finds the fewest layers to leave in float so

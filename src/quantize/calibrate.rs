@@ -64,14 +64,26 @@ pub(super) fn calibrate(
     let model = Model::open(&tapped.into_bytes(), "the model to quantize", options)?;
     let shapes: Vec<(&str, &[usize])> = first.iter().map(|(name, tensor)| (*name, tensor.shape())).collect();
     let mut session = model.session(&shapes)?;
+    // In the order in which they are computed, so that the first bad one is named.
+    let computed = graph.nodes().iter().flat_map(|node| &node.output);
+    let order: Vec<String> = first
+        .iter()
+        .map(|(input, _)| (*input).to_owned())
+        .chain(computed.cloned())
+        .filter(|name| seen.contains_key(name))
+        .collect();
     for sample in samples {
         let inputs: Vec<(&str, Input<'_>)> =
             sample.iter().map(|(name, tensor)| (*name, Input::F32(tensor.view()))).collect();
         let outputs = session.run(&inputs)?;
-        for (name, seen) in &mut seen {
+        for name in &order {
+            let Some(seen) = seen.get_mut(name) else { continue };
             let given = sample.iter().find(|(input, _)| input == name).map(|(_, tensor)| tensor.view());
             let values = given.map_or_else(|| outputs.get(name), Ok)?;
-            seen.add(values).map_err(|e| Error::Model(format!("{name} can't be quantized: {e}")))?;
+            seen.add(values).map_err(|e| match e {
+                Error::Model(why) => Error::Model(format!("{name} can't be quantized: {why}")),
+                other => other,
+            })?;
         }
         tick();
     }

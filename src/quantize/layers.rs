@@ -1,6 +1,7 @@
 //! Which parts of a graph can run on integers.
 
 use crate::onnx::edit::{Edit, int_attribute};
+use std::collections::BTreeMap;
 use tract_onnx::pb::NodeProto;
 
 /// What a layer does with its weights.
@@ -33,6 +34,35 @@ pub(super) struct Layer {
 /// The layers of a graph that `wanted` takes, in the order in which they run.
 pub(super) fn layers(graph: &Edit, wanted: impl Fn(&Layer) -> bool) -> Vec<Layer> {
     graph.nodes().iter().filter_map(|node| layer(graph, node)).filter(wanted).collect()
+}
+
+/// Operators that multiply activations by weights.
+const PRODUCTS: [&str; 4] = ["Conv", "ConvTranspose", "Gemm", "MatMul"];
+
+/// The products with constant weights that [`layers`] has no rule for, and what is odd about them.
+pub(super) fn without_rule(graph: &Edit) -> BTreeMap<String, String> {
+    let weighted = |node: &&NodeProto| {
+        let by_weights = node.input.get(1).is_some_and(|weights| graph.is_constant(weights));
+        PRODUCTS.contains(&node.op_type.as_str())
+            && by_weights
+            && node.input.first().is_some_and(|input| !graph.is_constant(input))
+            && layer(graph, node).is_none()
+    };
+    let reason = |node: &NodeProto| {
+        let op = &node.op_type;
+        let name =
+            [Some(&node.name), node.output.first()].into_iter().flatten().find(|name| !name.is_empty());
+        let shape = node.input.get(1).and_then(|weights| graph.floats(weights).ok());
+        let odd = match (shape, int_attribute(node, "group").unwrap_or(1)) {
+            (None, _) => format!("there is no rule for a {op} whose weights aren't of float32"),
+            (Some(weights), 1) => format!("there is no rule for a {op} with weights {:?}", weights.shape()),
+            (Some(weights), groups) => {
+                format!("there is no rule for a {op} of {groups} groups with weights {:?}", weights.shape())
+            }
+        };
+        (name.cloned().unwrap_or_default(), odd)
+    };
+    graph.nodes().iter().filter(weighted).map(reason).collect()
 }
 
 fn layer(graph: &Edit, node: &NodeProto) -> Option<Layer> {

@@ -17,27 +17,35 @@
 //! # Ok::<(), vlunet::Error>(())
 //! ```
 
+mod agreement;
 mod analyse;
 mod calibrate;
 mod equalise;
+mod f16;
 mod layers;
 mod observer;
+mod ops;
 mod plan;
 mod qdq;
 mod ranges;
 mod samples;
 pub(crate) mod weights;
 
+pub use agreement::Agreement;
 pub use analyse::{Analysis, Sensitivity, analyse};
+pub use f16::Half;
 pub use observer::Observer;
+pub use ops::{Operations, operations};
 pub use plan::{Float, Int8};
 pub use qdq::Range;
 pub use ranges::{Ends, Ranges, float_form};
 
-use crate::bundle::{Bundle, Dtype};
-use crate::vlm::Detector;
+use crate::bundle::{Bundle, Dtype, FileEntry, Golden};
+use crate::vlm::{Detector, preprocess};
 use crate::{Error, Result, backend};
+use calibrate::Sample;
 use layers::Kind;
+use ndarray::{Axis, Ix4};
 use plan::Plan;
 use samples::Pictures;
 use std::path::Path;
@@ -90,6 +98,8 @@ pub struct Quantized {
     pub restorer: Int8,
     /// The VLM head, where the bundle has one.
     pub vlm: Option<Int8>,
+    /// How close they are to the float32 models: restorer, and VLM head.
+    pub agreement: (Agreement, Option<Agreement>),
 }
 
 /// Quantizes a bundle's float32 models, calibrated with the clean pictures in a folder, which are
@@ -122,8 +132,62 @@ pub fn quantize(
             "no layer is named {unknown}; `vlunet quantize --analyse` lists them"
         )));
     }
-    let vlm = head.map(|head| head.build(&options.float)).transpose()?;
-    Ok(Quantized { restorer: restorer.build(&options.float)?, vlm })
+    let [golden, golden_of_head] = golden_samples(bundle)?;
+    let build = |plan: &Plan, golden: &[Sample]| {
+        let int8 = plan.build(&options.float)?;
+        let samples = [plan.shown.as_slice(), golden];
+        let agreement = Agreement::of(&plan.float(), &int8.onnx, samples, &options.backend)?;
+        Ok::<_, Error>((int8, agreement))
+    };
+    let (restorer, close) = build(&restorer, &golden)?;
+    let (vlm, head_close) = head.map(|head| build(&head, &golden_of_head)).transpose()?.unzip();
+    Ok(Quantized { restorer, vlm, agreement: (close, head_close) })
+}
+
+/// A bundle's models in float16.
+#[derive(Clone, Debug)]
+pub struct Halved {
+    /// The restorer.
+    pub restorer: Half,
+    /// The VLM head, where the bundle has one.
+    pub vlm: Option<Half>,
+    /// How close they are to the float32 models: restorer, and VLM head.
+    pub agreement: (Agreement, Option<Agreement>),
+}
+
+/// Puts a bundle's float32 models in float16. Layers that get too large for it on the bundle's
+/// golden frame stay in float32, as do those that lose too much.
+///
+/// # Errors
+/// [`Error::Bundle`] where the bundle has no float32 variant, [`Error::Model`] where that isn't of
+/// float32, or has weights beyond float16's range.
+pub fn halve(bundle: &Bundle, options: &backend::Options) -> Result<Halved> {
+    let variant = bundle.variant(Some(Dtype::F32))?;
+    let [for_restorer, for_head] = golden_samples(bundle)?;
+    let halve = |entry: &FileEntry, golden: &[Sample]| {
+        let onnx = bundle.read(entry)?;
+        let half = f16::halve(&onnx, golden, options)?;
+        let agreement = Agreement::of(&onnx, &half.onnx, [&[], golden], options)?;
+        Ok::<_, Error>((half, agreement))
+    };
+    let (restorer, close) = halve(&variant.restorer, &for_restorer)?;
+    let (vlm, head_close) = variant.vlm.as_ref().map(|entry| halve(entry, &for_head)).transpose()?.unzip();
+    Ok(Halved { restorer, vlm, agreement: (close, head_close) })
+}
+
+/// The golden frame as input of the restorer and of the VLM head; none where there is none.
+fn golden_samples(bundle: &Bundle) -> Result<[Vec<Sample>; 2]> {
+    let Some(Golden { image, degradation, .. }) = bundle.golden()? else { return Ok([vec![], vec![]]) };
+    let head = match (&bundle.manifest().vlm, image.view().into_dimensionality::<Ix4>()) {
+        (Some(head), Ok(batch)) if batch.dim().0 == 1 => {
+            let planes = batch.index_axis(Axis(0), 0);
+            let squares = preprocess(planes, head.config.image_size, &head.preprocessing)?;
+            let inputs = squares.into_iter().map(|square| square.insert_axis(Axis(0)).into_dyn());
+            inputs.map(|image| vec![("image", image)]).collect()
+        }
+        _ => vec![],
+    };
+    Ok([vec![vec![("image", image), ("degradation", degradation)]], head])
 }
 
 fn restorer_plan(

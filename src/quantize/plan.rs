@@ -1,8 +1,9 @@
 //! A model that is ready to be quantized: its layers, and the ranges of what goes through them.
 
 use super::Options;
+use super::agreement::COMPARED;
 use super::calibrate::{Sample, calibrate};
-use super::layers::{Layer, layers};
+use super::layers::{Layer, layers, without_rule};
 use super::qdq::{self, Range};
 use super::weights;
 use crate::onnx::edit::{Edit, node};
@@ -43,6 +44,10 @@ pub(super) struct Plan {
     pub(super) layers: Vec<Layer>,
     ranges: BTreeMap<String, Range>,
     means: Option<BTreeMap<String, Vec<f32>>>,
+    /// Products with weights that no rule quantizes, and why.
+    without_rule: BTreeMap<String, String>,
+    /// Some of the samples that it was calibrated with.
+    pub(super) shown: Vec<Sample>,
     round_sums: bool,
 }
 
@@ -59,6 +64,7 @@ impl Plan {
         if graph.nodes().iter().any(|node| node.op_type.ends_with("QuantizeLinear")) {
             return Err(Error::Model("this model is quantized already: give the float32 one".into()));
         }
+        let without_rule = without_rule(&graph);
         let layers = layers(&graph, wanted);
         let values: BTreeSet<String> =
             layers.iter().flat_map(|layer| [layer.input.clone(), layer.output.clone()]).collect();
@@ -80,6 +86,8 @@ impl Plan {
             layers,
             ranges,
             means: options.correct_bias.then(means),
+            without_rule,
+            shown: samples.iter().take(COMPARED).cloned().collect(),
             round_sums: options.round_sums,
         })
     }
@@ -106,7 +114,7 @@ impl Plan {
     /// The model with all layers in int8 but those that are to stay in float.
     pub(super) fn build(&self, float: &Float) -> Result<Int8> {
         let graph = self.graph.clone();
-        let (mut kept, mut chosen) = (BTreeMap::new(), Vec::new());
+        let (mut kept, mut chosen) = (self.without_rule.clone(), Vec::new());
         for layer in &self.layers {
             let is_zero = |value: &String| self.ranges.get(value).is_none_or(|range| range.scale < LEAST);
             if float.layers.contains(&layer.name) {

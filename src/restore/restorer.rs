@@ -7,6 +7,7 @@ use super::tiles::{SMALLEST_TILE, Tiling};
 use crate::arch::{DEGRADATION_DIM, VluNetConfig};
 use crate::backend::{self, Input, Model, Session};
 use crate::bundle::{Bundle, Dtype, Golden};
+use crate::eval::metrics::psnr;
 use crate::frame::Planes;
 use crate::vlm::Degradation;
 use crate::{Error, Result};
@@ -19,8 +20,19 @@ const KEPT_SESSIONS: usize = 4;
 /// The largest picture: twice 8K, as [`crate::picture::Limits`] has it.
 const MAX_PIXELS: usize = 2 * 7680 * 4320;
 
-/// The largest difference from the golden output that engines' rounding may make.
-const SELF_TEST_TOLERANCE: f32 = 1e-3;
+/// The largest difference from float32's golden output that a model of this number format may
+/// make, in engines that round differently: a quarter of an 8-bit step, two and a half, and what
+/// int8's coarse steps make of single pixels.
+fn self_test_tolerance(dtype: Dtype) -> f32 {
+    match dtype {
+        Dtype::F32 => 1e-3,
+        Dtype::F16 => 1e-2,
+        Dtype::Int8 => 0.25,
+    }
+}
+
+/// The least PSNR of the golden frame against float32's, in dB.
+const SELF_TEST_PSNR: f64 = 30.0;
 
 /// How pictures are restored.
 #[derive(Clone, Debug)]
@@ -50,6 +62,7 @@ pub struct Restorer {
     sessions: Vec<((usize, usize), Session)>,
     max_pixels: usize,
     strength: f32,
+    dtype: Dtype,
     /// The model's file, to cut for tiles when a picture first needs them.
     onnx: Cow<'static, [u8]>,
     backend: backend::Options,
@@ -64,8 +77,11 @@ impl Restorer {
     /// [`Error::Model`] where that can't be read, [`Error::Input`] for a strength outside
     /// 0..=1.
     pub fn open(bundle: &Bundle, options: &Options) -> Result<Self> {
-        let entry = &bundle.variant(options.dtype)?.restorer;
-        Self::new(bundle.read(entry)?, &entry.file, bundle.manifest().config.clone(), options)
+        let variant = bundle.variant(options.dtype)?;
+        let entry = &variant.restorer;
+        let restorer =
+            Self::new(bundle.read(entry)?, &entry.file, bundle.manifest().config.clone(), options)?;
+        Ok(Self { dtype: variant.dtype, ..restorer })
     }
 
     /// From an ONNX model that takes `image` and `degradation` and gives `restored`; `name`
@@ -106,6 +122,7 @@ impl Restorer {
             sessions: Vec::new(),
             max_pixels,
             strength: options.strength,
+            dtype: options.dtype.unwrap_or(Dtype::F32),
             onnx,
             backend: options.backend,
             pooled: None,
@@ -160,8 +177,8 @@ impl Restorer {
     /// Restores a bundle's golden frame and compares; gives the largest difference, in 0..=1.
     ///
     /// # Errors
-    /// [`Error::Model`] where it is more than 1e-3 (a quarter of an 8-bit step), or the engine
-    /// fails.
+    /// [`Error::Model`] where it is more than the number format accounts for (1e-3 in float32, a
+    /// quarter of an 8-bit step), or the engine fails.
     pub fn self_test(&mut self, golden: &Golden) -> Result<f32> {
         let planes = |tensor: &ArrayD<f32>| {
             let batch = tensor.view().into_dimensionality::<Ix4>().ok().filter(|batch| batch.dim().0 == 1);
@@ -179,9 +196,12 @@ impl Restorer {
         }
         let difference =
             restored.iter().zip(&expected).map(|(a, b)| (a - b.clamp(0.0, 1.0)).abs()).fold(0.0, f32::max);
-        if difference > SELF_TEST_TOLERANCE {
+        let psnr = psnr(restored.view(), expected.mapv(|value| value.clamp(0.0, 1.0)).view());
+        if difference > self_test_tolerance(self.dtype) || psnr < SELF_TEST_PSNR {
             return Err(Error::Model(format!(
-                "the golden frame comes out wrong by up to {difference}: this model doesn't work on this machine"
+                "the golden frame comes out wrong by up to {difference} ({psnr:.1} dB): this {} model doesn't \
+                 work on this machine",
+                self.dtype
             )));
         }
         Ok(difference)

@@ -11,7 +11,6 @@ pub mod network;
 pub mod optimizer;
 pub mod parameters;
 pub mod parity;
-pub mod plot;
 pub mod quantized;
 pub mod recipe;
 pub mod replicas;

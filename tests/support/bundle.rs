@@ -25,14 +25,62 @@ fn value(name: &str, shape: &[i64]) -> pb::ValueInfoProto {
 
 /// An ONNX file of one node, from the first input to the output.
 pub fn onnx(node: &str, inputs: &[(&str, &[i64])], output: (&str, &[i64])) -> Vec<u8> {
+    graph(vec![self::node(node, &[inputs[0].0], output.0)], vec![], inputs, output)
+}
+
+/// A node named after its output.
+pub fn node(op_type: &str, inputs: &[&str], output: &str) -> pb::NodeProto {
+    pb::NodeProto {
+        op_type: op_type.into(),
+        name: output.into(),
+        input: inputs.iter().map(|&input| input.into()).collect(),
+        output: vec![output.into()],
+        ..Default::default()
+    }
+}
+
+/// A convolution of this many groups that keeps the picture's size.
+pub fn conv(inputs: &[&str], output: &str, group: i64, pad: i64) -> pb::NodeProto {
+    use pb::attribute_proto::AttributeType;
+    let attribute = |name: &str, i: i64, ints: Vec<i64>, kind: AttributeType| pb::AttributeProto {
+        name: name.into(),
+        i,
+        ints,
+        r#type: kind as i32,
+        ..Default::default()
+    };
+    pb::NodeProto {
+        attribute: vec![
+            attribute("group", group, vec![], AttributeType::Int),
+            attribute("pads", 0, vec![pad; 4], AttributeType::Ints),
+        ],
+        ..node("Conv", inputs, output)
+    }
+}
+
+/// A constant of floats.
+pub fn constant(name: &str, shape: &[i64], values: impl Fn(usize) -> f32) -> pb::TensorProto {
+    let elements = shape.iter().product::<i64>() as usize;
+    pb::TensorProto {
+        name: name.into(),
+        data_type: DataType::Float as i32,
+        dims: shape.to_vec(),
+        raw_data: (0..elements).flat_map(|at| values(at).to_le_bytes()).collect(),
+        ..Default::default()
+    }
+}
+
+/// An ONNX file.
+pub fn graph(
+    node: Vec<pb::NodeProto>,
+    initializer: Vec<pb::TensorProto>,
+    inputs: &[(&str, &[i64])],
+    output: (&str, &[i64]),
+) -> Vec<u8> {
     let graph = pb::GraphProto {
-        name: "one node".into(),
-        node: vec![pb::NodeProto {
-            op_type: node.into(),
-            input: vec![inputs[0].0.into()],
-            output: vec![output.0.into()],
-            ..Default::default()
-        }],
+        name: "a test".into(),
+        node,
+        initializer,
         input: inputs.iter().map(|(name, shape)| value(name, shape)).collect(),
         output: vec![value(output.0, output.1)],
         ..Default::default()

@@ -5,6 +5,7 @@ mod model;
 mod operators;
 mod session;
 
+pub(crate) use model::Fact;
 pub use model::Model;
 pub use session::{Outputs, Session};
 

@@ -3,8 +3,12 @@
 use super::{Session, error, executor, guarded, lower};
 use crate::backend::Options;
 use crate::onnx::edit::Edit;
-use crate::{Error, Result};
+use crate::onnx::widen;
+use crate::{Error, Result, cpu};
+use half::f16;
 use prost::Message;
+use std::collections::HashMap;
+use std::sync::Once;
 use tract_onnx::model::ParseResult;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
@@ -20,6 +24,13 @@ pub struct Model {
     executor: multithread::Executor,
 }
 
+/// What is known of a value without running the model.
+#[derive(Clone, Debug)]
+pub(crate) struct Fact {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) is_f16: bool,
+}
+
 impl Model {
     /// Reads a model from the bytes of an ONNX file; `name` stands for it in messages.
     ///
@@ -27,7 +38,28 @@ impl Model {
     /// [`Error::Model`] where the bytes are no ONNX model or hold an operator that tract lacks.
     pub fn open(onnx: &[u8], name: &str, options: &Options) -> Result<Self> {
         let unreadable = |why: &str| Error::Model(format!("{name} is no model that can be read: {why}"));
-        let proto = pb::ModelProto::decode(onnx).map_err(|e| unreadable(&e.to_string()))?;
+        let mut proto = pb::ModelProto::decode(onnx).map_err(|e| unreadable(&e.to_string()))?;
+        if !cpu::computes_in_f16() && widen(&mut proto).map_err(|e| unreadable(&e.to_string()))? {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                log::warn!("this CPU doesn't compute in float16: the model runs in float32, at its speed");
+            });
+        }
+        Self::of(proto, name, options)
+    }
+
+    /// Takes a model as it is, whatever this CPU computes in.
+    pub(crate) fn of(proto: pb::ModelProto, name: &str, options: &Options) -> Result<Self> {
+        let (mut model, outlets) = Self::as_written(&proto, name, options)?;
+        let edit = Edit::of(proto)?;
+        let what = format!("{name} is no model that can be read");
+        model.integers = guarded(&what, || lower::lower(&edit, &mut model.graph, outlets))?;
+        Ok(model)
+    }
+
+    /// A model without passes of ours, and where its values come from.
+    fn as_written(proto: &pb::ModelProto, name: &str, options: &Options) -> Result<(Self, lower::Outlets)> {
+        let unreadable = |why: &str| Error::Model(format!("{name} is no model that can be read: {why}"));
         let Some(graph) = &proto.graph else { return Err(unreadable("it is empty")) };
         let is_constant = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
         let inputs =
@@ -36,15 +68,14 @@ impl Model {
         // Output shapes are left to inference: the file names them H and W, sessions give numbers.
         let reader = tract_onnx::onnx().with_ignore_output_shapes(true);
         let what = format!("{name} is no model that can be read");
-        let ParseResult { model: mut graph, unresolved_inputs, outlets_by_name } =
-            guarded(&what, || reader.parse(&proto, None))?;
+        let ParseResult { model: graph, unresolved_inputs, outlets_by_name } =
+            guarded(&what, || reader.parse(proto, None))?;
         if let Some(missing) = unresolved_inputs.first() {
             return Err(unreadable(&format!("nothing gives {missing}")));
         }
-        let edit = Edit::of(proto)?;
-        let integers = guarded(&what, || lower::lower(&edit, &mut graph, outlets_by_name))?;
         let executor = executor(options.threads);
-        Ok(Self { name: name.into(), inputs, outputs, integers, graph, executor })
+        let model = Self { name: name.into(), inputs, outputs, integers: Vec::new(), graph, executor };
+        Ok((model, outlets_by_name))
     }
 
     /// Names of the inputs, in the file's order.
@@ -68,6 +99,45 @@ impl Model {
     /// [`Error::Model`] where an input is missing, unknown or of a shape that the model can't
     /// take.
     pub fn session(&self, shapes: &[(&str, &[usize])]) -> Result<Session> {
+        let (graph, inputs) = self.at(shapes)?;
+        let run = RunOptions { executor: Some(self.executor.clone()), ..Default::default() };
+        let what = format!("{} does not fit inputs {shapes:?}", self.name);
+        let plan = guarded(&what, || graph.into_optimized()?.into_runnable_with_options(&run))?;
+        Ok(Session::new(&self.name, inputs, &self.outputs, plan))
+    }
+
+    /// What the values of a file's graph are at these input shapes, by name, as far as it can be
+    /// told.
+    ///
+    /// # Errors
+    /// As [`Model::open`] and [`Model::session`].
+    pub(crate) fn facts(
+        proto: &pb::ModelProto,
+        name: &str,
+        shapes: &[(&str, &[usize])],
+    ) -> Result<HashMap<String, Fact>> {
+        let (model, _) = Self::as_written(proto, name, &Options { threads: 1 })?;
+        let (mut graph, _) = model.at(shapes)?;
+        guarded(&format!("{name} does not fit inputs {shapes:?}"), || graph.analyse(false))?;
+        let mut facts = HashMap::new();
+        for node in graph.nodes() {
+            for (slot, outlet) in node.outputs.iter().enumerate() {
+                // Inputs and constants have no label; their nodes are called after them.
+                let name = graph.outlet_label(OutletId::new(node.id, slot)).unwrap_or(&node.name);
+                let extents = outlet.fact.shape.concretize();
+                let shape = extents
+                    .and_then(|extents| extents.iter().map(|dim| dim.to_usize().ok()).collect::<Option<_>>());
+                if let Some(shape) = shape {
+                    let is_f16 = outlet.fact.datum_type.concretize() == Some(f16::datum_type());
+                    facts.insert(name.to_owned(), Fact { shape, is_f16 });
+                }
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The graph with these input shapes, and the inputs in the file's order.
+    fn at(&self, shapes: &[(&str, &[usize])]) -> Result<(InferenceModel, Vec<(String, Vec<usize>)>)> {
         if let Some((unknown, _)) =
             shapes.iter().find(|(name, _)| !self.inputs.iter().any(|input| input == name))
         {
@@ -95,10 +165,7 @@ impl Model {
             graph.set_input_fact(index, fact).map_err(|e| error(&self.name, &e))?;
             inputs.push((name.clone(), shape.to_vec()));
         }
-        let run = RunOptions { executor: Some(self.executor.clone()), ..Default::default() };
-        let what = format!("{} does not fit inputs {shapes:?}", self.name);
-        let plan = guarded(&what, || graph.into_optimized()?.into_runnable_with_options(&run))?;
-        Ok(Session::new(&self.name, inputs, &self.outputs, plan))
+        Ok((graph, inputs))
     }
 }
 

@@ -1,11 +1,14 @@
 //! `vlunet info`: what a model is and what it costs.
 
-use crate::args::Size;
+mod ops;
+
+use crate::args::{DtypeArg, Size};
 use crate::output;
+use ops::Counted;
 use serde_json::json;
 use std::path::Path;
 use vlunet::arch::VluNetConfig;
-use vlunet::bundle::{Bundle, is_archive};
+use vlunet::bundle::{Bundle, Dtype, is_archive};
 use vlunet::weights::Checkpoint;
 use vlunet::{Error, Result};
 
@@ -21,13 +24,31 @@ pub struct Args {
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "640x360")]
     size: Size,
 
+    /// Counts the multiply-accumulates of a bundle's model files by what they compute in.
+    #[arg(long)]
+    ops: bool,
+
+    /// Number format of the model whose operations are counted; the bundle's best where not
+    /// given.
+    #[arg(long, value_enum, requires = "ops")]
+    dtype: Option<DtypeArg>,
+
     /// Prints JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let (title, config) = find(&args.model)?;
+    let (title, config, bundle) = find(&args.model)?;
+    let counted = match &bundle {
+        Some(bundle) if args.ops || args.json => {
+            Some(Counted::of(bundle, args.dtype.map(Dtype::from), args.size)?)
+        }
+        None if args.ops => {
+            return Err(Error::Input(format!("{title} is no bundle, whose model files --ops counts")));
+        }
+        _ => None,
+    };
     let Size { width, height } = args.size;
     let cost = config.cost(height as usize, width as usize);
     if args.json {
@@ -43,17 +64,22 @@ pub fn run(args: &Args) -> Result<()> {
                 })
             })
             .collect();
-        return output::json(&json!({
+        let by_dtype = counted.as_ref().map(Counted::macs_by_dtype);
+        let mut facts = json!({
             "model": title,
             "config": config,
             "size": format!("{width}x{height}"),
             "parameters": cost.parameters(),
             "macs": cost.macs(),
             "macs_per_pixel": cost.macs_per_pixel(),
-            "macs_by_dtype": { "f32": cost.macs() },
+            "macs_by_dtype": by_dtype.unwrap_or_else(|| json!({ "f32": cost.macs() })),
             "bytes_moved": cost.bytes_moved(),
             "stages": stages,
-        }));
+        });
+        for (name, value) in counted.iter().filter(|_| args.ops).flat_map(Counted::fields) {
+            facts[name] = value;
+        }
+        return output::json(&facts);
     }
     output::line(format!("{title} at {width}x{height}"))?;
     output::line(format!(
@@ -62,6 +88,9 @@ pub fn run(args: &Args) -> Result<()> {
         cost.macs_per_pixel() / 1e3,
         config.multiple()
     ))?;
+    if let Some(counted) = counted {
+        return counted.show();
+    }
     let mut table = output::table(&["stage", "parameters", "MMAC", "share", "MB moved"], false);
     let megas = |value: u64| format!("{:.1}", value as f64 / 1e6);
     for stage in &cost.stages {
@@ -84,19 +113,21 @@ pub fn run(args: &Args) -> Result<()> {
     output::line(table)
 }
 
-fn find(model: &str) -> Result<(String, VluNetConfig)> {
+/// What to call a model, its configuration, and its bundle where it is one.
+fn find(model: &str) -> Result<(String, VluNetConfig, Option<Bundle>)> {
     let path = Path::new(model);
     if path.is_file() && !is_archive(path) {
-        return Ok((model.into(), vlunet::weights::restorer_config(&Checkpoint::open(path)?)?));
+        return Ok((model.into(), vlunet::weights::restorer_config(&Checkpoint::open(path)?)?, None));
     }
     match Bundle::find(model) {
         Ok(bundle) => {
             let manifest = bundle.manifest();
-            Ok((format!("{} {}", bundle.origin(), manifest.version), manifest.config.clone()))
+            let title = format!("{} {}", bundle.origin(), manifest.version);
+            Ok((title, manifest.config.clone(), Some(bundle)))
         }
         Err(error) if path.exists() => Err(error),
         Err(_) => VluNetConfig::preset(model)
-            .map(|config| (format!("configuration {model}"), config))
+            .map(|config| (format!("configuration {model}"), config, None))
             .ok_or_else(|| {
                 Error::Input(format!(
                     "{model} is no bundle, checkpoint or configuration (full, small, nano, pico)"

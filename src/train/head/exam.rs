@@ -4,7 +4,7 @@ use super::confusion::Confusion;
 use crate::Result;
 use crate::bundle::Task;
 use crate::frame::from_rgb8;
-use crate::train::plot;
+use crate::plot;
 use crate::vlm::Detector;
 use image::RgbImage;
 use ndarray::Array2;

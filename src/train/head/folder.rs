@@ -3,7 +3,7 @@
 use super::confusion::Confusion;
 use super::prompts::CANONICAL;
 use crate::bundle::Prompts;
-use crate::train::plot::{self, Axis, Curve};
+use crate::plot::{self, Axis, Curve};
 use crate::weights::{Weights, read_safetensors, to_safetensors};
 use crate::{Error, Result, atomic_file};
 use ndarray::{Array2, Ix2};

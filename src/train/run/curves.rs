@@ -3,7 +3,7 @@
 use super::RunFolder;
 use super::journal::{Event, Journal};
 use crate::Result;
-use crate::train::plot::{Axis, Curve, curves};
+use crate::plot::{Axis, Curve, curves};
 use std::collections::BTreeMap;
 
 /// Draws a run's loss and its PSNR on held-out pictures.

@@ -5,6 +5,7 @@
 //! `round(sum * multiplier) + zero`, ties to even, saturated.
 
 mod depthwise;
+mod gram;
 mod portable;
 mod product;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 mod vnni;
 
 pub(crate) use depthwise::{Depthwise, SLACK};
+pub(crate) use gram::{PART as GRAM_PART, Planes, gram};
 pub(crate) use product::{Product, Rows};
 
 use super::Shared;

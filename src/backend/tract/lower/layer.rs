@@ -6,6 +6,7 @@ use crate::onnx::edit::{Edit, int_attribute, ints_attribute};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::prelude::TypedOp;
 
 /// What int32 sums must stay below.
 const LARGEST: f64 = 1e9;
@@ -19,22 +20,17 @@ pub(super) struct Code {
 
 /// A layer that runs on integers.
 pub(super) struct Layer<'a> {
-    pub(super) kind: Kind,
+    pub(super) op: Box<dyn TypedOp>,
     /// The value of bytes that it takes.
     pub(super) from: String,
     /// The value that it gives.
     pub(super) to: &'a str,
 }
 
-pub(super) enum Kind {
-    Conv(IntConv),
-    MatMul(IntMatMul),
-}
-
 /// A graph, to be looked through for layers.
 pub(super) struct Reader<'a> {
     pub(super) edit: &'a Edit,
-    producers: HashMap<&'a str, &'a NodeProto>,
+    pub(super) producers: HashMap<&'a str, &'a NodeProto>,
     readers: HashMap<&'a str, Vec<&'a NodeProto>>,
 }
 
@@ -79,7 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The code of an activation that a layer takes.
-    fn decoded(&self, value: &str) -> Option<(&'a NodeProto, Code, Byte)> {
+    pub(super) fn decoded(&self, value: &str) -> Option<(&'a NodeProto, Code, Byte)> {
         let node = *self.producers.get(value)?;
         let (code, element) = self.coding(node).filter(|_| node.op_type == "DequantizeLinear")?;
         Some((node, code, element))
@@ -151,9 +147,9 @@ impl<'a> Reader<'a> {
         };
         let zero = element.raised(code.zero);
         let built = Built { weights, biases, multipliers, zero: u8::try_from(zero).ok()? };
-        let kind =
-            if is_conv { Kind::Conv(built.conv(node, element_out)?) } else { Kind::MatMul(built.matmul()?) };
-        Some(Layer { kind, from: decoder.input.first()?.clone(), to })
+        let op: Box<dyn TypedOp> =
+            if is_conv { Box::new(built.conv(node, element_out)?) } else { Box::new(built.matmul()?) };
+        Some(Layer { op, from: decoder.input.first()?.clone(), to })
     }
 }
 

@@ -1,13 +1,14 @@
 //! Puts operators of integers where a graph has QuantizeLinear and DequantizeLinear around
 //! convolutions and products: tract would compute these in float.
 
+mod attention;
 mod layer;
 #[cfg(test)]
 mod tests;
 
 use super::operators::{Decode, Encode};
 use crate::onnx::edit::Edit;
-use layer::{Kind, Reader};
+use layer::Reader;
 use std::collections::{HashMap, HashSet};
 use tract_onnx::tract_hir::internal::*;
 
@@ -28,12 +29,11 @@ pub(super) fn lower(
             continue;
         }
         if let Some(layer) = graph.layer(node) {
-            let op: Box<dyn TypedOp> = match layer.kind {
-                Kind::Conv(conv) => Box::new(conv),
-                Kind::MatMul(matmul) => Box::new(matmul),
-            };
-            replace(model, &mut outlets, &layer.from, layer.to, op)?;
+            replace(model, &mut outlets, &[&layer.from], layer.to, layer.op)?;
             given.insert(layer.to);
+            lowered.push(node.name.clone());
+        } else if let Some(product) = graph.attention(node) {
+            replace(model, &mut outlets, &[&product.q, &product.k], &node.output[0], Box::new(product.op))?;
             lowered.push(node.name.clone());
         } else if let Some((code, element)) = graph.coding(node)
             && let Some(output) = node.output.first()
@@ -43,7 +43,7 @@ pub(super) fn lower(
             } else {
                 Box::new(Decode { scale: code.scale, zero: code.zero })
             };
-            replace(model, &mut outlets, &node.input[0], output, op)?;
+            replace(model, &mut outlets, &[&node.input[0]], output, op)?;
         }
     }
     Ok(lowered)
@@ -53,14 +53,17 @@ pub(super) fn lower(
 fn replace(
     model: &mut InferenceModel,
     outlets: &mut Outlets,
-    from: &str,
+    from: &[&str],
     to_name: &str,
     op: Box<dyn TypedOp>,
 ) -> TractResult<()> {
-    let (Some(&from), Some(&to)) = (outlets.get(from), outlets.get(to_name)) else { return Ok(()) };
+    let Some(&to) = outlets.get(to_name) else { return Ok(()) };
     let name = format!("{}.ours", model.node(to.node).name);
     let node = model.add_node(name, expand(Wired(op)), tvec!(InferenceFact::default()))?;
-    model.add_edge(from, InletId::new(node, 0))?;
+    for (slot, from) in from.iter().enumerate() {
+        let from = *outlets.get(*from).with_context(|| format!("nothing gives {from}"))?;
+        model.add_edge(from, InletId::new(node, slot))?;
+    }
     for reader in model.outlet_successors(to).to_vec() {
         model.add_edge(OutletId::new(node, 0), reader)?;
     }
@@ -87,6 +90,7 @@ impl Expansion for Wired {
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
         solver.given_2(&inputs[0].datum_type, &inputs[0].shape, |solver, element, shape| {
+            // The shapes of all outputs follow from the first input's.
             let facts = self.0.output_facts(&[&element.fact(shape)])?;
             solver.equals(&outputs[0].datum_type, facts[0].datum_type)?;
             solver.equals(&outputs[0].shape, facts[0].shape.to_tvec())

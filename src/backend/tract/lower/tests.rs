@@ -312,3 +312,73 @@ fn lowered_products_give_what_the_format_defines() {
         }
     }
 }
+
+#[test]
+fn attentions_give_the_cosines_of_their_rows() {
+    for seed in 0..20 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (heads, rows) = (random.random_range(1..4usize), random.random_range(1..9usize));
+        let channels = heads * rows;
+        let (height, width) = (random.random_range(3..40), random.random_range(3..60));
+        let scale = random.random_range(0.5..2.0) / 128.0;
+        let zero = random.random_range(-128..=127);
+        let mut edit = empty();
+        edit.set_floats("xs", &scalar(scale));
+        edit.set_constant("xz", DataType::Int8, &[], vec![i32::to_le_bytes(zero)[0]]);
+        edit.set_floats("epsilon", &scalar(1e-12));
+        let shape =
+            [1, heads as i64, rows as i64, -1].iter().flat_map(|extent| extent.to_le_bytes()).collect();
+        edit.set_constant("shape", DataType::Int64, &[4], shape);
+        let mut split = node("Split", "q", &["xd"], Some(1));
+        split.output = vec!["q".into(), "k".into(), "v".into()];
+        let mut nodes = vec![
+            node("QuantizeLinear", "xq", &["x", "xs", "xz"], None),
+            node("DequantizeLinear", "xd", &["xq", "xs", "xz"], None),
+            split,
+        ];
+        for side in ["q", "k"] {
+            let [picture_rows, norm, most, unit] =
+                ["rows", "norm", "max", "unit"].map(|end| format!("{side}.{end}"));
+            nodes.push(node("Reshape", &picture_rows, &[side, "shape"], None));
+            let mut reduce = node("ReduceL2", &norm, &[&picture_rows], None);
+            let mut axes = ints("axes", &[0]);
+            axes.ints = vec![-1];
+            reduce.attribute = vec![axes];
+            nodes.push(reduce);
+            nodes.push(node("Max", &most, &[&norm, "epsilon"], None));
+            nodes.push(node("Div", &unit, &[&picture_rows, &most], None));
+        }
+        let mut turn = node("Transpose", "kt", &["k.unit"], None);
+        turn.attribute = vec![ints("perm", &[0, 1, 3, 2])];
+        let mut product = node("MatMul", "y", &["q.unit", "kt"], None);
+        product.name = "gram".into();
+        nodes.extend([turn, product]);
+        edit.set_nodes(nodes);
+
+        let picture = Array4::from_shape_fn((1, 3 * channels, height, width), |(_, channel, ..)| {
+            // A silent row has no direction: its products are zero.
+            if channel == 0 { 0.0 } else { random.random_range(-1.0..1.5f32) }
+        });
+        let model = Model::open(&edit.into_bytes(), "test", &Options { threads: 2 }).unwrap();
+        assert_eq!(model.integer_layers(), ["gram"]);
+        let mut session = model.session(&[("x", picture.shape())]).unwrap();
+        let outputs = session.run(&[("x", Input::F32(picture.view().into_dyn()))]).unwrap();
+        let found = outputs.get("y").unwrap();
+        let row = |channel: usize| -> Vec<f64> {
+            let plane = picture.slice(ndarray::s![0, channel, .., ..]);
+            plane.iter().map(|&value| f64::from(coded(value, scale, zero, true) - zero)).collect()
+        };
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        for head in 0..heads {
+            for i in 0..rows {
+                for j in 0..rows {
+                    let (q, k) = (row(head * rows + i), row(channels + head * rows + j));
+                    let lengths = dot(&q, &q).sqrt().max(1e-9) * dot(&k, &k).sqrt().max(1e-9);
+                    let expected = dot(&q, &k) / lengths;
+                    let found = f64::from(found[[0, head, i, j].as_slice()]);
+                    assert!((found - expected).abs() < 1e-6, "seed {seed}: {found}, not {expected}");
+                }
+            }
+        }
+    }
+}

@@ -2,10 +2,12 @@
 
 mod code;
 mod conv;
+mod gram;
 mod matmul;
 
 pub(super) use code::{Decode, Encode};
 pub(super) use conv::{IntConv, Kernel, Window};
+pub(super) use gram::{IntGram, Part};
 pub(super) use matmul::IntMatMul;
 
 use crate::backend::kernels::Shared;

@@ -1,8 +1,10 @@
-//! Pictures (SVG) of how training goes: curves over steps, and what was taken for what.
+//! Pictures (SVG) of what was measured: curves over steps, what was taken for what, and bars.
 
+mod bars;
 mod curves;
 mod matrix;
 
+pub use bars::{Bar, bars};
 pub use curves::{Axis, Curve, curves};
 pub use matrix::matrix;
 
