@@ -1,4 +1,5 @@
-//! The default bundle, `models/nano`, compiled into the program.
+//! The default bundle, `models/nano`, compiled into the program: int8, which runs, and float32,
+//! which is what others are made from and compared with.
 
 use super::files::Files;
 use std::borrow::Cow;
@@ -13,6 +14,8 @@ macro_rules! files_of_nano {
 pub(super) fn files() -> Files {
     let files = files_of_nano!(
         "manifest.toml",
+        "restorer.int8.onnx",
+        "vlm.int8.onnx",
         "restorer.f32.onnx",
         "vlm.f32.onnx",
         "prompts.safetensors",

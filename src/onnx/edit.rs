@@ -200,6 +200,11 @@ pub(crate) fn int_attribute(node: &pb::NodeProto, name: &str) -> Option<i64> {
     node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
 }
 
+/// A number attribute of a node.
+pub(crate) fn float_attribute(node: &pb::NodeProto, name: &str) -> Option<f32> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.f)
+}
+
 /// Integers of a node's attribute.
 pub(crate) fn ints_attribute<'a>(node: &'a pb::NodeProto, name: &str) -> Option<&'a [i64]> {
     let attribute = node.attribute.iter().find(|attribute| attribute.name == name)?;

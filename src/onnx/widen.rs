@@ -74,8 +74,8 @@ fn constant(tensor: &mut pb::TensorProto) -> Result<()> {
         return Ok(());
     }
     let wrong = || Error::Model(format!("the constant {} has not the bytes of its shape", tensor.name));
-    let extents = tensor.dims.iter().map(|&extent| usize::try_from(extent).ok());
-    let elements = extents.fold(Some(1usize), |product, extent| product?.checked_mul(extent?));
+    let mut extents = tensor.dims.iter().map(|&extent| usize::try_from(extent).ok());
+    let elements = extents.try_fold(1usize, |product, extent| product.checked_mul(extent?));
     // The file format has two places for them: bytes, or the bits as integers.
     let bits: Vec<u16> = if tensor.int32_data.is_empty() {
         tensor.raw_data.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes)).collect()

@@ -9,10 +9,12 @@ import pathlib
 import struct
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import onnx
 import onnxruntime
+from PIL import Image
 
 TOLERANCE = 1e-4
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -44,6 +46,29 @@ def compare(what, found, expected, relative=False):
     assert error <= TOLERANCE, f"{what} is off by {error}"
 
 
+def integers(binary, work, nano, golden):
+    """The int8 model: our kernels against ONNX Runtime's, on one picture of bytes."""
+    pixels = (golden["image"][0].transpose(1, 2, 0) * 255).round().astype(np.uint8)
+    picture, restored = work / "golden.png", work / "golden.int8.png"
+    Image.fromarray(pixels).save(picture)
+    command = [binary, "restore", picture, "-m", nano, "--dtype", "int8", "--task", "low-light", "-o", restored]
+    subprocess.run([str(part) for part in command], check=True)
+    ours = np.asarray(Image.open(restored).convert("RGB"), np.float32)
+
+    prompts = tomllib.loads((nano / "manifest.toml").read_text())["prompts"]
+    row = next(at for at, prompt in enumerate(prompts) if prompt["task"] == "low-light")
+    features = safetensors(nano / "prompts.safetensors")["text_features"]
+    image = (pixels.transpose(2, 0, 1)[None] / np.float32(255)).astype(np.float32)
+    theirs = session(nano / "restorer.int8.onnx")
+    (theirs,) = theirs.run(["restored"], {"image": image, "degradation": features[row : row + 1]})
+    theirs = np.clip(theirs[0].transpose(1, 2, 0), 0, 1) * 255
+    error = np.abs(theirs - ours)
+    print(f"nano in int8, steps of 8 bits: mean error {error.mean():.3f}, max {error.max():.1f}")
+    # Either side rounds a value between two steps as its sums come out, so single pixels differ by
+    # steps; were a scale or a channel wrong, the mean would tell.
+    assert error.mean() < 0.6 and np.quantile(error, 0.99) < 3, "the int8 model differs"
+
+
 def main():
     binary, work = sys.argv[1], pathlib.Path(sys.argv[2])
 
@@ -52,6 +77,7 @@ def main():
     restorer = session(nano / "restorer.f32.onnx")
     (restored,) = restorer.run(["restored"], {k: golden[k] for k in ("image", "degradation")})
     compare("nano on its golden frame", restored, golden["restored"])
+    integers(binary, work, nano, golden)
 
     shared = pathlib.Path(os.environ.get("VLUNET_DATA", ROOT.parent / "shared")) / "golden"
     if not shared.exists():

@@ -24,6 +24,9 @@ pub struct Model {
     executor: multithread::Executor,
 }
 
+/// An input's name and shape.
+type Shaped = (String, Vec<usize>);
+
 /// What is known of a value without running the model.
 #[derive(Clone, Debug)]
 pub(crate) struct Fact {
@@ -137,7 +140,7 @@ impl Model {
     }
 
     /// The graph with these input shapes, and the inputs in the file's order.
-    fn at(&self, shapes: &[(&str, &[usize])]) -> Result<(InferenceModel, Vec<(String, Vec<usize>)>)> {
+    fn at(&self, shapes: &[(&str, &[usize])]) -> Result<(InferenceModel, Vec<Shaped>)> {
         if let Some((unknown, _)) =
             shapes.iter().find(|(name, _)| !self.inputs.iter().any(|input| input == name))
         {

@@ -5,6 +5,7 @@
 //! `round(sum * multiplier) + zero`, ties to even, saturated.
 
 mod depthwise;
+mod fused;
 mod gram;
 mod portable;
 mod product;
@@ -15,6 +16,7 @@ mod tests;
 mod vnni;
 
 pub(crate) use depthwise::{Depthwise, SLACK};
+pub(crate) use fused::{Coder, Decoder, Place, blend, decode, gate, moments, normalise};
 pub(crate) use gram::{PART as GRAM_PART, Planes, gram};
 pub(crate) use product::{Product, Rows};
 
@@ -83,6 +85,15 @@ pub(crate) enum Output<'a> {
     Bytes { values: Shared<'a, u8>, element: Byte, zero: i32 },
     /// sum * multiplier.
     Floats(Shared<'a, f32>),
+}
+
+/// Rounds, ties to even, within what any byte can be told from; in a way that vectorises.
+#[inline(always)]
+fn round(value: f32) -> i32 {
+    // Behind 1.5 * 2^23 there is no place for a fraction, and the last bits are the integer's.
+    const SHIFT: f32 = 12_582_912.0;
+    let shifted = value.clamp(-65536.0, 65536.0) + SHIFT;
+    shifted.to_bits() as i32 - SHIFT.to_bits() as i32
 }
 
 /// What becomes of the sums of one output channel.

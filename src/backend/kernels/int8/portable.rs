@@ -1,7 +1,7 @@
 //! The kernels as plain loops.
 #![allow(unsafe_code)]
 
-use super::{Finish, Output, Product, Rows, TILE};
+use super::{Finish, Output, Product, Rows, TILE, round};
 use crate::backend::kernels::vectorised;
 
 /// See [`Product::tile`].
@@ -97,12 +97,4 @@ unsafe fn end(finish: Finish, sums: &[i32], output: &Output<'_>, out_at: usize) 
 /// A zero point as that of int8.
 pub(super) fn lowered(element: super::Byte, zero: i32) -> i32 {
     element.raised(zero) - 128
-}
-
-/// Ties to even, limited to what any byte can be told from.
-#[inline(always)]
-fn round(value: f32) -> i32 {
-    // Adding 1.5 * 2^23 leaves no place for a fraction; processors round to even by default.
-    const SHIFT: f32 = 12_582_912.0;
-    ((value.clamp(-65536.0, 65536.0) + SHIFT) - SHIFT) as i32
 }

@@ -73,8 +73,4 @@ impl<'a> Reader<'a> {
             epsilon,
         })
     }
-
-    fn producer(&self, value: &str, op_type: &str) -> Option<&'a NodeProto> {
-        self.producers.get(value).copied().filter(|node| node.op_type == op_type)
-    }
 }

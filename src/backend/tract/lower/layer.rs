@@ -30,7 +30,7 @@ pub(super) struct Layer<'a> {
 /// A graph, to be looked through for layers.
 pub(super) struct Reader<'a> {
     pub(super) edit: &'a Edit,
-    pub(super) producers: HashMap<&'a str, &'a NodeProto>,
+    producers: HashMap<&'a str, &'a NodeProto>,
     readers: HashMap<&'a str, Vec<&'a NodeProto>>,
 }
 
@@ -52,6 +52,16 @@ impl<'a> Reader<'a> {
             });
         }
         Self { edit, producers, readers }
+    }
+
+    /// The node that gives a value, if it is of that kind.
+    pub(super) fn producer(&self, value: &str, op_type: &str) -> Option<&'a NodeProto> {
+        self.producers.get(value).copied().filter(|node| node.op_type == op_type)
+    }
+
+    /// The nodes that take a value.
+    pub(super) fn readers(&self, value: &str) -> &[&'a NodeProto] {
+        self.readers.get(value).map_or(&[], Vec::as_slice)
     }
 
     /// Scale and zero of a node that codes or decodes an activation, and the element that it
@@ -130,10 +140,8 @@ impl<'a> Reader<'a> {
         let steps: Vec<f32> = weights.scales.iter().map(|scale| scale * code.scale).collect();
         let biases = self.bias(node.input.get(2), &steps)?;
         // A sole reader that codes the output gets its bytes at once.
-        let coder = match self.readers.get(output.as_str()).map(Vec::as_slice) {
-            Some([reader])
-                if is_conv && reader.op_type == "QuantizeLinear" && !self.edit.is_output(output) =>
-            {
+        let coder = match self.readers(output) {
+            [reader] if is_conv && reader.op_type == "QuantizeLinear" && !self.edit.is_output(output) => {
                 self.coding(reader).map(|(code, element)| (*reader, code, element))
             }
             _ => None,

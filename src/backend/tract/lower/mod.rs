@@ -2,6 +2,7 @@
 //! convolutions and products: tract would compute these in float.
 
 mod attention;
+mod fuse;
 mod layer;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,9 @@ pub(super) fn lower(
         } else if let Some(product) = graph.attention(node) {
             replace(model, &mut outlets, &[&product.q, &product.k], &node.output[0], Box::new(product.op))?;
             lowered.push(node.name.clone());
+        } else if let Some(fused) = graph.fused(node) {
+            let from: Vec<&str> = fused.from.iter().map(String::as_str).collect();
+            replace(model, &mut outlets, &from, &node.output[0], fused.op)?;
         } else if let Some((code, element)) = graph.coding(node)
             && let Some(output) = node.output.first()
         {

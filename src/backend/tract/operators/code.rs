@@ -2,8 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::{Element, bytes, in_parallel};
-use crate::backend::kernels::int8::{Byte, Output};
-use crate::backend::kernels::vectorised;
+use crate::backend::kernels::int8::{Byte, Coder, Decoder, Output, decode};
 use tract_onnx::tract_hir::internal::*;
 
 /// Numbers that a thread works on at a time.
@@ -41,18 +40,6 @@ impl PartialEq for Decode {
 
 impl Eq for Decode {}
 
-impl Encode {
-    /// What a number becomes.
-    #[inline(always)]
-    fn byte(value: f32, factor: f32, flip: u8, zero: f32) -> u8 {
-        // Adding 1.5 * 2^23 leaves no place for a fraction, and rounds ties to even.
-        const SHIFT: f32 = 12_582_912.0;
-        let scaled = (value * factor).clamp(-65536.0, 65536.0);
-        let rounded = (scaled + SHIFT) - SHIFT + zero;
-        (rounded.clamp(-128.0, 127.0) as i32 as u8) ^ flip
-    }
-}
-
 impl Op for Encode {
     fn name(&self) -> StaticName {
         "Encode".into()
@@ -71,20 +58,12 @@ impl EvalOp for Encode {
         // SAFETY: every element is written below; any bits are a byte.
         let mut result = unsafe { Tensor::uninitialized_dt(element.datum_type(), input.shape())? };
         if let Output::Bytes { values: output, .. } = element.output(&mut result)? {
-            let (flip, factor) = (self.element.flip() ^ 0x80, self.scale.recip());
-            let zero = (self.element.raised(self.zero) - 128) as f32;
+            let (coder, factor) = (Coder::new(self.element, self.zero), self.scale.recip());
             in_parallel(values.len().div_ceil(PART), |at, (): &mut ()| {
                 let values = &values[at * PART..values.len().min((at + 1) * PART)];
                 // SAFETY: parts don't overlap.
                 let output = unsafe { output.part(at * PART, values.len()) };
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (byte, &value) in output.iter_mut().zip(values) {
-                            *byte = Self::byte(value, factor, flip, zero);
-                        }
-                    },
-                );
+                coder.scaled(values, factor, output);
             });
         }
         Ok(tvec!(result.into_tvalue()))
@@ -117,19 +96,12 @@ impl EvalOp for Decode {
         // SAFETY: every element is written below; any bits are a float.
         let mut result = unsafe { Tensor::uninitialized_dt(f32::datum_type(), input.shape())? };
         if let Output::Floats(output) = Element::Float.output(&mut result)? {
-            let (flip, zero) = (element.flip() ^ 0x80, (element.raised(self.zero) - 128) as f32);
+            let decoder = Decoder::new(element, self.zero);
             in_parallel(values.len().div_ceil(PART), |at, (): &mut ()| {
                 let values = &values[at * PART..values.len().min((at + 1) * PART)];
                 // SAFETY: parts don't overlap.
                 let output = unsafe { output.part(at * PART, values.len()) };
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (float, &byte) in output.iter_mut().zip(values) {
-                            *float = (f32::from((byte ^ flip) as i8) - zero) * self.scale;
-                        }
-                    },
-                );
+                decode(values, decoder, self.scale, output);
             });
         }
         Ok(tvec!(result.into_tvalue()))

@@ -2,11 +2,13 @@
 
 mod code;
 mod conv;
+mod fused;
 mod gram;
 mod matmul;
 
 pub(super) use code::{Decode, Encode};
 pub(super) use conv::{IntConv, Kernel, Window};
+pub(super) use fused::{Gate, Mix, NormEncode};
 pub(super) use gram::{IntGram, Part};
 pub(super) use matmul::IntMatMul;
 
