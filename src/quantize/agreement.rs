@@ -13,9 +13,6 @@ pub(super) const COMPARED: usize = 8;
 /// loses 1 dB by it. Photographs calibrate nano to 43 dB, blank or dark pictures to 30 to 35.
 const POOR: f64 = 36.0;
 
-/// How much less a golden frame may agree than the pictures, in dB.
-const GAP: f64 = 8.0;
-
 /// How close the outputs of two models are, in dB of PSNR with the largest value as the peak.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Agreement {
@@ -38,9 +35,7 @@ impl Agreement {
                  that it is for, `--analyse` says which layers to --keep in float"
             ));
         }
-        if let Some(db) =
-            golden_db.filter(|db| *db < pictures_db.map_or(POOR, |pictures| POOR.max(pictures - GAP)))
-        {
+        if let Some(db) = golden_db.filter(|db| *db < POOR) {
             doubts.push(format!(
                 "its ranges do not fit the bundle's golden frame ({db:.1} dB to float32): calibrate with pictures \
                  of the kind that it is for, which those of {folder} are not"
