@@ -164,7 +164,7 @@ impl NewVariant {
     }
 }
 
-fn manifest_bytes(manifest: &Manifest) -> Result<Vec<u8>> {
+pub(super) fn manifest_bytes(manifest: &Manifest) -> Result<Vec<u8>> {
     let text = toml::to_string_pretty(manifest).map_err(|e| Error::Input(format!("manifest: {e}")))?;
     // What is written must read.
     Manifest::parse(text.as_bytes()).map_err(Error::Input)?;

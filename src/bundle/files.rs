@@ -21,15 +21,6 @@ pub(super) enum Files {
 }
 
 impl Files {
-    /// Whether there is a file of that name.
-    #[cfg(feature = "embedded-model")]
-    pub(super) fn has(&self, name: &str) -> bool {
-        match self {
-            Self::Folder(folder) => folder.join(name).is_file(),
-            Self::Memory(files) => files.contains_key(name),
-        }
-    }
-
     pub(super) fn open(path: &Path) -> Result<Self> {
         if path.is_dir() {
             return Ok(Self::Folder(path.to_owned()));

@@ -52,10 +52,7 @@ impl Bundle {
     pub fn find(name_or_path: &str) -> Result<Self> {
         #[cfg(feature = "embedded-model")]
         if name_or_path == DEFAULT_BUNDLE {
-            let mut bundle = Self::with_files(format!("{DEFAULT_BUNDLE} (embedded)"), embedded::files())?;
-            // Not every variant of the folder is worth its megabytes in the program.
-            bundle.manifest.variants.retain(|variant| bundle.files.has(&variant.restorer.file));
-            return Ok(bundle);
+            return embedded::bundle();
         }
         let path = Path::new(name_or_path);
         if path.exists() {

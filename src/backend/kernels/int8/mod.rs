@@ -93,7 +93,7 @@ fn round(value: f32) -> i32 {
     // Behind 1.5 * 2^23 there is no place for a fraction, and the last bits are the integer's.
     const SHIFT: f32 = 12_582_912.0;
     let shifted = value.clamp(-65536.0, 65536.0) + SHIFT;
-    shifted.to_bits() as i32 - SHIFT.to_bits() as i32
+    (shifted.to_bits() as i32).wrapping_sub(SHIFT.to_bits() as i32)
 }
 
 /// What becomes of the sums of one output channel.

@@ -27,7 +27,8 @@ pub(super) unsafe fn product(
                     for (weight, offset) in group.iter().zip(offsets) {
                         let row = &rows.bytes[offset + at..][..count];
                         for (sum, &value) in sums.iter_mut().zip(row) {
-                            *sum += i32::from(*weight) * i32::from(value ^ flip);
+                            // The graph pass has seen to it that no sum overflows.
+                            *sum = sum.wrapping_add(i32::from(*weight) * i32::from(value ^ flip));
                         }
                     }
                 }
@@ -59,7 +60,7 @@ pub(super) unsafe fn depthwise(
                 for (at, &weight) in kernel.iter().enumerate() {
                     let row = &rows[at / 3][start + at % 3..][..length];
                     for (sum, &value) in sums.iter_mut().zip(row) {
-                        *sum += i32::from(weight) * i32::from(value);
+                        *sum = sum.wrapping_add(i32::from(weight) * i32::from(value));
                     }
                 }
                 // SAFETY: handed on.
