@@ -64,9 +64,10 @@ def integers(binary, work, nano, golden):
     theirs = np.clip(theirs[0].transpose(1, 2, 0), 0, 1) * 255
     error = np.abs(theirs - ours)
     print(f"nano in int8, steps of 8 bits: mean error {error.mean():.3f}, max {error.max():.1f}")
-    # Either side rounds a value between two steps as its sums come out, so single pixels differ by
-    # steps; were a scale or a channel wrong, the mean would tell.
-    assert error.mean() < 0.6 and np.quantile(error, 0.99) < 3, "the int8 model differs"
+    # A value between two steps goes to either as the floats before it come out, and what follows goes
+    # with it: the model differs from itself by 1.5 (RMS) on a picture moved by 4e-6. Each layer by
+    # itself agrees to the step with what the format defines (src/backend/tract/lower/tests.rs).
+    assert error.mean() < 1.2 and np.quantile(error, 0.99) < 5, "the int8 model differs"
 
 
 def main():
