@@ -226,6 +226,6 @@ fn a_packed_bundle_is_verified_and_exported_like_the_folder() {
     workplace.succeed(&["export", "--model", "nano.vlu", "-o", "onnx"]);
     assert_eq!(
         workplace.listing(),
-        ["again.vlu", "nano.vlu", "onnx", "onnx/restorer.f32.onnx", "onnx/vlm.f32.onnx"]
+        ["again.vlu", "nano.vlu", "onnx", "onnx/restorer.int8.onnx", "onnx/vlm.int8.onnx"]
     );
 }

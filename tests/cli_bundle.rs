@@ -40,7 +40,7 @@ fn refuse_manifest(change: impl FnOnce(String) -> String, parts: &[&str]) {
 
 #[test]
 fn a_file_with_one_byte_changed_is_named() {
-    for file in ["restorer.f32.onnx", "prompts.safetensors", "golden.safetensors"] {
+    for file in ["restorer.int8.onnx", "prompts.safetensors", "golden.safetensors"] {
         let workplace = with_nano();
         let path = format!("model/{file}");
         let mut bytes = std::fs::read(workplace.path(&path)).unwrap();
@@ -59,16 +59,16 @@ fn a_file_with_one_byte_changed_is_named() {
 
 #[test]
 fn a_file_that_is_missing_or_longer_is_named() {
-    for file in ["restorer.f32.onnx", "prompts.safetensors", "manifest.toml"] {
+    for file in ["restorer.int8.onnx", "prompts.safetensors", "manifest.toml"] {
         let workplace = with_nano();
         std::fs::remove_file(workplace.path(&format!("model/{file}"))).unwrap();
         refuse_to_restore(&workplace, &[file]);
     }
     let workplace = with_nano();
-    let mut longer = std::fs::read(workplace.path("model/restorer.f32.onnx")).unwrap();
+    let mut longer = std::fs::read(workplace.path("model/restorer.int8.onnx")).unwrap();
     longer.push(0);
-    workplace.write("model/restorer.f32.onnx", longer);
-    refuse_to_restore(&workplace, &["restorer.f32.onnx", "larger"]);
+    workplace.write("model/restorer.int8.onnx", longer);
+    refuse_to_restore(&workplace, &["restorer.int8.onnx", "larger"]);
 }
 
 #[test]

@@ -382,3 +382,168 @@ fn attentions_give_the_cosines_of_their_rows() {
         }
     }
 }
+
+/// What a model makes of a picture.
+fn picture_through(edit: Edit, picture: &Array4<f32>) -> ArrayD<f32> {
+    let model = Model::open(&edit.into_bytes(), "test", &Options { threads: 2 }).unwrap();
+    let mut session = model.session(&[("x", picture.shape())]).unwrap();
+    let outputs = session.run(&[("x", Input::F32(picture.view().into_dyn()))]).unwrap();
+    outputs.get("y").unwrap().to_owned()
+}
+
+/// At most one step apart, and that hardly ever.
+fn assert_steps(found: &ArrayD<f32>, expected: &ArrayD<f32>, step: f32) {
+    assert_eq!(found.shape(), expected.shape());
+    let apart = |(a, b): (&f32, &f32)| ((a - b) / step).abs();
+    let most = found.iter().zip(expected).map(apart).fold(0.0, f32::max);
+    let others = found.iter().zip(expected).map(apart).filter(|steps| *steps > 0.01).count();
+    assert!(most < 1.01 && others * 500 <= found.len(), "{most} steps, {others} of {}", found.len());
+}
+
+#[test]
+fn a_gate_between_bytes_is_the_product_with_gelu() {
+    for seed in 0..10 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (half, height, width) = (random.random_range(1..6usize), 9, random.random_range(3..80));
+        let (scale, step) = (4.0 / 128.0, 1.5 / 128.0);
+        let (zero, rounded) = (random.random_range(-20..=20), random.random_bool(0.7));
+        let mut edit = empty();
+        let constants =
+            [("xs", scale), ("ys", step), ("sqrt2", std::f32::consts::SQRT_2), ("one", 1.0), ("half", 0.5)];
+        constants.iter().for_each(|(name, value)| edit.set_floats(name, &scalar(*value)));
+        edit.set_constant("xz", DataType::Int8, &[], vec![i32::to_le_bytes(zero)[0]]);
+        edit.set_constant("yz", DataType::Int8, &[], vec![0]);
+        let mut split = node("Split", "a", &["xd"], Some(1));
+        split.output = vec!["a".into(), "b".into()];
+        let mut nodes = vec![
+            node("QuantizeLinear", "xq", &["x", "xs", "xz"], None),
+            node("DequantizeLinear", "xd", &["xq", "xs", "xz"], None),
+            split,
+            node("Div", "div", &["a", "sqrt2"], None),
+            node("Erf", "erf", &["div"], None),
+            node("Add", "add", &["erf", "one"], None),
+            node("Mul", "mul", &["a", "add"], None),
+            node("Mul", "gelu", &["mul", "half"], None),
+            node("Mul", if rounded { "gated" } else { "y" }, &["gelu", "b"], None),
+        ];
+        if rounded {
+            nodes.push(node("QuantizeLinear", "yq", &["gated", "ys", "yz"], None));
+            nodes.push(node("DequantizeLinear", "y", &["yq", "ys", "yz"], None));
+        }
+        edit.set_nodes(nodes);
+        let picture =
+            Array4::from_shape_fn((1, 2 * half, height, width), |_| random.random_range(-3.0..3.0f32));
+        let found = picture_through(edit, &picture);
+        let value = |channel: usize, y: usize, x: usize| {
+            f64::from(coded(picture[[0, channel, y, x]], scale, zero, true) - zero) * f64::from(scale)
+        };
+        let expected = ArrayD::from_shape_fn(IxDyn(&[1, half, height, width]), |at| {
+            let (a, b) = (value(at[1], at[2], at[3]), value(half + at[1], at[2], at[3]));
+            let gated = (0.5 * a * (1.0 + libm::erf(a / std::f64::consts::SQRT_2)) * b) as f32;
+            if rounded { coded(gated, step, 0, true) as f32 * step } else { gated }
+        });
+        if rounded {
+            assert_steps(&found, &expected, step);
+        } else {
+            let error = (&found - &expected).iter().fold(0.0f32, |most, x| most.max(x.abs()));
+            assert!(error < 1e-5, "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_norm_before_bytes_is_that_over_the_channels() {
+    for seed in 0..10 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (channels, height, width) = (random.random_range(2..20usize), 7, random.random_range(3..200));
+        let step = 4.0 / 128.0;
+        let mut edit = empty();
+        let mut row = || -> Vec<f32> { (0..channels).map(|_| random.random_range(-1.0..1.5)).collect() };
+        let (gain, bias) = (row(), row());
+        edit.set_floats("gain", &vector(&gain));
+        edit.set_floats("bias", &vector(&bias));
+        edit.set_floats("ys", &scalar(step));
+        edit.set_constant("yz", DataType::Int8, &[], vec![0]);
+        let turned = |from: &str, to: &str, axes: &[usize]| {
+            let mut turn = node("Transpose", to, &[from], None);
+            turn.attribute = vec![ints("perm", axes)];
+            turn
+        };
+        let mut norm = node("LayerNormalization", "normed", &["last", "gain", "bias"], Some(-1));
+        norm.attribute.push(pb::AttributeProto {
+            name: "epsilon".into(),
+            f: 1e-5,
+            r#type: AttributeType::Float as i32,
+            ..Default::default()
+        });
+        edit.set_nodes(vec![
+            turned("x", "last", &[0, 2, 3, 1]),
+            norm,
+            turned("normed", "first", &[0, 3, 1, 2]),
+            node("QuantizeLinear", "yq", &["first", "ys", "yz"], None),
+            node("DequantizeLinear", "y", &["yq", "ys", "yz"], None),
+        ]);
+        let picture =
+            Array4::from_shape_fn((1, channels, height, width), |_| random.random_range(-2.0..3.0f32));
+        let found = picture_through(edit, &picture);
+        let expected = ArrayD::from_shape_fn(IxDyn(&[1, channels, height, width]), |at| {
+            let pixel = picture.slice(ndarray::s![0, .., at[2], at[3]]).mapv(f64::from);
+            let mean = pixel.mean().unwrap();
+            let variance = pixel.mapv(|x| (x - mean).powi(2)).mean().unwrap();
+            let unit = (pixel[at[1]] - mean) / (variance + 1e-5).sqrt();
+            let normed = unit * f64::from(gain[at[1]]) + f64::from(bias[at[1]]);
+            coded(normed as f32, step, 0, true) as f32 * step
+        });
+        assert_steps(&found, &expected, step);
+    }
+}
+
+#[test]
+fn the_attention_map_times_v_is_their_product() {
+    for seed in 0..10 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (heads, rows) = (random.random_range(1..4usize), random.random_range(1..8usize));
+        let (channels, height, width) = (heads * rows, 8, random.random_range(3..90));
+        let (scale, step, zero) = (3.0 / 128.0, 2.0 / 128.0, random.random_range(-9..=9));
+        let mut edit = empty();
+        edit.set_floats("xs", &scalar(scale));
+        edit.set_floats("ys", &scalar(step));
+        edit.set_constant("xz", DataType::Int8, &[], vec![i32::to_le_bytes(zero)[0]]);
+        edit.set_constant("yz", DataType::Int8, &[], vec![0]);
+        let shape =
+            [1, heads as i64, rows as i64, -1].iter().flat_map(|extent| extent.to_le_bytes()).collect();
+        edit.set_constant("shape", DataType::Int64, &[4], shape);
+        let logits =
+            ArrayD::from_shape_fn(IxDyn(&[1, heads, rows, rows]), |_| random.random_range(-2.0..2.0f32));
+        edit.set_floats("logits", &logits);
+        let mut split = node("Split", "k", &["xd"], Some(1));
+        split.output = vec!["k".into(), "v".into()];
+        edit.set_nodes(vec![
+            node("QuantizeLinear", "xq", &["x", "xs", "xz"], None),
+            node("DequantizeLinear", "xd", &["xq", "xs", "xz"], None),
+            split,
+            node("Softmax", "map", &["logits"], Some(-1)),
+            node("Reshape", "rows", &["v", "shape"], None),
+            node("MatMul", "mixed", &["map", "rows"], None),
+            node("Shape", "sides", &["v"], None),
+            node("Reshape", "picture", &["mixed", "sides"], None),
+            node("QuantizeLinear", "yq", &["picture", "ys", "yz"], None),
+            node("DequantizeLinear", "y", &["yq", "ys", "yz"], None),
+        ]);
+        let picture =
+            Array4::from_shape_fn((1, 2 * channels, height, width), |_| random.random_range(-2.0..2.0f32));
+        let found = picture_through(edit, &picture);
+        let expected = ArrayD::from_shape_fn(IxDyn(&[1, channels, height, width]), |at| {
+            let (head, row) = (at[1] / rows, at[1] % rows);
+            let weight = |column: usize| f64::from(logits[[0, head, row, column].as_slice()]).exp();
+            let v = |column: usize| {
+                let value = picture[[0, channels + head * rows + column, at[2], at[3]]];
+                f64::from(coded(value, scale, zero, true) - zero) * f64::from(scale)
+            };
+            let sum: f64 = (0..rows).map(|column| weight(column) * v(column)).sum();
+            let mixed = (sum / (0..rows).map(weight).sum::<f64>()) as f32;
+            coded(mixed, step, 0, true) as f32 * step
+        });
+        assert_steps(&found, &expected, step);
+    }
+}
