@@ -24,7 +24,7 @@ fn damaged(op_type: &str, attribute: &str, change: fn(&mut pb::AttributeProto)) 
 /// Opens and runs a model; gives the error.
 fn failure(onnx: &[u8]) -> String {
     let run = || {
-        let model = Model::open(onnx, "damaged", &Options { threads: 1 })?;
+        let model = Model::open(onnx, "damaged", &Options { threads: 1, ..Options::default() })?;
         let mut session = model.session(&[("image", &[1, 3, 32, 32]), ("degradation", &[1, 512])])?;
         let (image, degradation) = (ArrayD::<f32>::zeros(vec![1, 3, 32, 32]), ArrayD::zeros(vec![1, 512]));
         session

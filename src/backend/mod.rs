@@ -1,8 +1,8 @@
 //! Running a model: a [`Model`] is opened from ONNX bytes, a [`Session`] runs it at one set of
 //! input shapes.
 //!
-//! tract runs on every CPU. (TensorRT, for Jetson GPUs, joins it here; neither knows pictures
-//! or VLU-Net.)
+//! tract runs any model on every CPU. A restorer is recognised and runs in fused blocks of ours
+//! instead (docs/kernels.md). (TensorRT, for Jetson GPUs, joins them here.)
 //!
 //! ```no_run
 //! use ndarray::{ArrayD, IxDyn};
@@ -17,11 +17,18 @@
 //! # Ok::<(), vlunet::Error>(())
 //! ```
 
+mod fused;
 mod kernels;
+mod model;
+mod peak;
+mod reader;
+mod session;
 mod tract;
 
+pub use model::Model;
+pub use peak::{Peak, peak};
+pub use session::{Block, Outputs, Session};
 pub(crate) use tract::Fact;
-pub use tract::{Model, Outputs, Session};
 
 use ndarray::ArrayViewD;
 
@@ -30,12 +37,25 @@ use ndarray::ArrayViewD;
 pub struct Options {
     /// Threads that one run may use (0 counts as 1); all sessions of a model share them.
     pub threads: usize,
+    /// What runs it.
+    pub engine: Engine,
+}
+
+/// What runs a model on a CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// Fused blocks of ours where the model is a restorer, else tract.
+    #[default]
+    Auto,
+    /// tract, operator by operator.
+    Tract,
 }
 
 impl Default for Options {
     /// One thread per CPU core that this process may use.
     fn default() -> Self {
-        Self { threads: std::thread::available_parallelism().map_or(1, usize::from) }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, engine: Engine::Auto }
     }
 }
 

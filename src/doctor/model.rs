@@ -38,7 +38,8 @@ fn opened(name: &str, config: &Config, board: &Board) -> Result<(Bundle, Restore
     bundle.verify()?;
     let dtype = config.dtype.or_else(|| board.dtype_of(&bundle));
     let threads = config.threads.map(usize::from).or(board.profile.cpu.threads);
-    let backend = threads.map(|threads| backend::Options { threads }).unwrap_or_default();
+    let backend =
+        threads.map(|threads| backend::Options { threads, ..Default::default() }).unwrap_or_default();
     let options = restore::Options { dtype, backend, ..restore::Options::default() };
     let mut restorer = Restorer::open(&bundle, &options)?;
     let manifest = bundle.manifest();

@@ -51,6 +51,12 @@ impl Edit {
         &self.graph
     }
 
+    /// The version of the standard operators, where it uses no others.
+    pub(crate) fn opset(&self) -> Option<i64> {
+        let [set] = self.model.opset_import.as_slice() else { return None };
+        set.domain.is_empty().then_some(set.version)
+    }
+
     /// Its nodes, in the order in which they run.
     pub(crate) fn nodes(&self) -> &[pb::NodeProto] {
         &self.graph.node

@@ -29,7 +29,7 @@ pub(super) fn load(settings: &Settings, number: u64) -> Result<Loaded> {
     let bundle = settings.bundle()?;
     let detector = if bundle.manifest().vlm.is_some() {
         // One thread is left to it: it works beside the restorer.
-        let options = backend::Options { threads: 1 };
+        let options = backend::Options { threads: 1, ..backend::Options::default() };
         Some(Detector::open(&bundle, settings.restore.dtype, &options)?)
     } else if settings.task.is_none() {
         return Err(Error::Input(format!(

@@ -40,7 +40,8 @@ pub fn operations(onnx: &[u8], name: &str, shapes: &[(&str, &[usize])]) -> Resul
 
 fn count(proto: &ModelProto, name: &str, shapes: &[(&str, &[usize])]) -> Result<Vec<Operations>> {
     let facts = Model::facts(proto, name, shapes)?;
-    let model = Model::of(proto.clone(), name, &backend::Options { threads: 1 })?;
+    let model =
+        Model::of(proto.clone(), name, &backend::Options { threads: 1, ..backend::Options::default() })?;
     let integers: HashSet<&str> = model.integer_layers().iter().map(String::as_str).collect();
     let graph = Edit::of(proto.clone())?;
     let mut found: BTreeMap<(String, &str), Operations> = BTreeMap::new();

@@ -173,6 +173,18 @@ impl Restorer {
         Ok(restored)
     }
 
+    /// The blocks of the newest run, where the model runs in fused blocks and the picture was restored
+    /// whole.
+    pub fn profile(&self) -> Vec<backend::Block> {
+        self.sessions.last().map(|(_, session)| session.profile()).unwrap_or_default()
+    }
+
+    /// Bytes that the session of the newest picture size holds beside the weights, where they are
+    /// known.
+    pub fn session_memory(&mut self) -> Option<usize> {
+        self.sessions.last_mut().and_then(|(_, session)| session.memory())
+    }
+
     /// Restores a bundle's golden frame and compares; gives the largest difference, in 0..=1.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ impl Guide {
         })?;
         let texts = prompts.prompts().iter().map(|prompt| prompt.text.clone()).collect();
         // The loader's own thread looks at pictures, beside those that train.
-        let options = backend::Options { threads: 1 };
+        let options = backend::Options { threads: 1, ..backend::Options::default() };
         let detector = if look { Some(Detector::open(bundle, None, &options)?) } else { None };
         Ok(Self::new(texts, vectors, detector))
     }

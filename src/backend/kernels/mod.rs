@@ -3,6 +3,7 @@
 //! Each has a portable form, which the compiler vectorises for what the processor has, and forms
 //! written for instructions that it can't find by itself. All give the same numbers.
 
+pub(crate) mod float;
 pub(crate) mod int8;
 mod shared;
 

@@ -3,12 +3,10 @@
 use super::{Session, error, executor, guarded, lower};
 use crate::backend::Options;
 use crate::onnx::edit::Edit;
-use crate::onnx::widen;
-use crate::{Error, Result, cpu};
+use crate::{Error, Result};
 use half::f16;
-use prost::Message;
 use std::collections::HashMap;
-use std::sync::Once;
+use std::sync::Arc;
 use tract_onnx::model::ParseResult;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
@@ -35,22 +33,6 @@ pub(crate) struct Fact {
 }
 
 impl Model {
-    /// Reads a model from the bytes of an ONNX file; `name` stands for it in messages.
-    ///
-    /// # Errors
-    /// [`Error::Model`] where the bytes are no ONNX model or hold an operator that tract lacks.
-    pub fn open(onnx: &[u8], name: &str, options: &Options) -> Result<Self> {
-        let unreadable = |why: &str| Error::Model(format!("{name} is no model that can be read: {why}"));
-        let mut proto = pb::ModelProto::decode(onnx).map_err(|e| unreadable(&e.to_string()))?;
-        if !cpu::computes_in_f16() && widen(&mut proto).map_err(|e| unreadable(&e.to_string()))? {
-            static SAID: Once = Once::new();
-            SAID.call_once(|| {
-                log::warn!("this CPU doesn't compute in float16: the model runs in float32, at its speed");
-            });
-        }
-        Self::of(proto, name, options)
-    }
-
     /// Takes a model as it is, whatever this CPU computes in.
     pub(crate) fn of(proto: pb::ModelProto, name: &str, options: &Options) -> Result<Self> {
         let (mut model, outlets) = Self::as_written(&proto, name, options)?;
@@ -96,6 +78,27 @@ impl Model {
         &self.integers
     }
 
+    /// What stands for the model in messages.
+    pub(in super::super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The threads that it runs on, if not the caller's.
+    pub(in super::super) fn pool(&self) -> Option<Arc<rayon::ThreadPool>> {
+        match &self.executor {
+            multithread::Executor::MultiThread(pool) => Some(Arc::clone(pool)),
+            _ => None,
+        }
+    }
+
+    /// The inputs in the file's order, with these shapes.
+    ///
+    /// # Errors
+    /// As [`Model::session`].
+    pub(in super::super) fn check(&self, shapes: &[(&str, &[usize])]) -> Result<Vec<Shaped>> {
+        self.at(shapes).map(|(_, inputs)| inputs)
+    }
+
     /// Optimises the model for inputs of these shapes.
     ///
     /// # Errors
@@ -119,7 +122,7 @@ impl Model {
         name: &str,
         shapes: &[(&str, &[usize])],
     ) -> Result<HashMap<String, Fact>> {
-        let (model, _) = Self::as_written(proto, name, &Options { threads: 1 })?;
+        let (model, _) = Self::as_written(proto, name, &Options { threads: 1, ..Options::default() })?;
         let (mut graph, _) = model.at(shapes)?;
         guarded(&format!("{name} does not fit inputs {shapes:?}"), || graph.analyse(false))?;
         let mut facts = HashMap::new();

@@ -20,6 +20,10 @@ pub struct ModelArgs {
     #[arg(long, value_enum, default_value_t = BackendArg::Auto)]
     pub backend: BackendArg,
 
+    /// What runs it on a CPU.
+    #[arg(long, value_enum, default_value_t = EngineArg::Auto)]
+    pub engine: EngineArg,
+
     /// Threads of the model; all cores where not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub threads: Option<u16>,
@@ -57,6 +61,15 @@ pub enum BackendArg {
     Tensorrt,
 }
 
+/// A CPU engine on the command line.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum EngineArg {
+    /// Fused blocks for restorers, tract for any other model.
+    Auto,
+    /// tract alone, operator by operator.
+    Tract,
+}
+
 impl ModelArgs {
     pub fn bundle(&self) -> Result<Bundle> {
         Bundle::find(&self.model)
@@ -70,8 +83,12 @@ impl ModelArgs {
         if self.backend == BackendArg::Tensorrt {
             return Err(Error::Input("this build has no TensorRT: leave --backend out, or give cpu".into()));
         }
-        let threads = self.threads.map(|threads| backend::Options { threads: threads.into() });
-        Ok(threads.unwrap_or_default())
+        let engine = match self.engine {
+            EngineArg::Auto => backend::Engine::Auto,
+            EngineArg::Tract => backend::Engine::Tract,
+        };
+        let options = backend::Options { engine, ..Default::default() };
+        Ok(self.threads.map_or(options, |threads| backend::Options { threads: threads.into(), ..options }))
     }
 
     /// How this model restores at full strength, in the default memory.

@@ -165,7 +165,8 @@ pub fn run(args: Args) -> Result<()> {
 
 impl Args {
     fn options(&self) -> Options {
-        let threads = self.threads.map(|threads| backend::Options { threads: threads.into() });
+        let threads =
+            self.threads.map(|threads| backend::Options { threads: threads.into(), ..Default::default() });
         Options {
             observer: match self.observer {
                 ObserverArg::MinMax => Observer::MinMax,

@@ -152,7 +152,10 @@ fn camera(act: impl Fn(u64, u64) -> Act + Send + Sync + 'static) -> OpenSource {
 fn settings(sinks: &[&str]) -> Settings {
     Settings {
         task: Some("derain".into()),
-        restore: Options { backend: backend::Options { threads: 1 }, ..Options::default() },
+        restore: Options {
+            backend: backend::Options { threads: 1, ..backend::Options::default() },
+            ..Options::default()
+        },
         ..Settings::new("camera:test", sinks.iter().map(|&uri| uri.into()).collect())
     }
 }

@@ -96,7 +96,7 @@ fn widened_it_is_the_float32_model_with_rounded_constants() {
 fn computed_in_float16_it_gives_nearly_the_same() {
     let float = network("", 1.0);
     let half = halve(&float, &[], &Options::default()).unwrap();
-    let options = Options { threads: 1 };
+    let options = Options { threads: 1, ..Options::default() };
     let expected = run(&Model::open(&float, "float32", &options).unwrap());
     // Not widened: the engine computes in float16, in software where the CPU doesn't.
     let narrow = pb::ModelProto::decode(half.onnx.as_slice()).unwrap();
@@ -167,7 +167,7 @@ fn what_gets_too_large_stays_in_float32() {
     let float = network("patch_embed.proj.weight", 4e5);
     let half = halve(&float, &[sample()], &Options::default()).unwrap();
     assert!(half.large["patch_embed.proj"] > 65504.0, "{:?}", half.large);
-    let options = Options { threads: 1 };
+    let options = Options { threads: 1, ..Options::default() };
     let narrow = pb::ModelProto::decode(half.onnx.as_slice()).unwrap();
     let found = run(&Model::of(narrow, "float16", &options).unwrap());
     assert!(found.iter().all(|value| value.is_finite()));

@@ -16,7 +16,7 @@ impl Coder {
     }
 
     #[inline(always)]
-    fn code(self, value: f32) -> u8 {
+    pub(super) fn code(self, value: f32) -> u8 {
         ((round(value) + self.zero).clamp(-128, 127) as u8) ^ self.flip
     }
 

@@ -4,9 +4,15 @@
 //! uint8 of a zero that is 128 higher. Weights are int8. Sums are exact int32; then
 //! `round(sum * multiplier) + zero`, ties to even, saturated.
 
+// Other processors have the portable form only, and don't read what others take.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+
+mod cosines;
 mod depthwise;
 mod fused;
+mod gate;
 mod gram;
+mod norm;
 mod portable;
 mod product;
 #[cfg(test)]
@@ -15,9 +21,12 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
-pub(crate) use depthwise::{Depthwise, SLACK};
+pub(crate) use cosines::{Gram, Side};
+pub(crate) use depthwise::{DEPTHWISE_ROWS, Depthwise, SLACK};
 pub(crate) use fused::{Coder, Decoder, Place, blend, decode, gate, moments, normalise};
+pub(crate) use gate::Gate;
 pub(crate) use gram::{PART as GRAM_PART, Planes, gram};
+pub(crate) use norm::NormBytes;
 pub(crate) use product::{Product, Rows};
 
 use super::Shared;
@@ -85,6 +94,19 @@ pub(crate) enum Output<'a> {
     Bytes { values: Shared<'a, u8>, element: Byte, zero: i32 },
     /// sum * multiplier.
     Floats(Shared<'a, f32>),
+    /// sum * multiplier, and what `add` has at the same place.
+    Added { values: Shared<'a, f32>, add: &'a [f32] },
+}
+
+impl Output<'_> {
+    /// How many numbers it has room for.
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes { values, .. } => values.len(),
+            Self::Floats(values) => values.len(),
+            Self::Added { values, add } => values.len().min(add.len()),
+        }
+    }
 }
 
 /// Rounds, ties to even, within what any byte can be told from; in a way that vectorises.
@@ -96,11 +118,27 @@ fn round(value: f32) -> i32 {
     (shifted.to_bits() as i32).wrapping_sub(SHIFT.to_bits() as i32)
 }
 
+/// What is less than this is far from the ends of int32.
+const BOUND: f32 = 1e9;
+
 /// What becomes of the sums of one output channel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Finish {
     /// What the sum starts from: the bias, less what the zero of the activations adds.
-    pub(crate) start: i32,
+    start: i32,
     /// What it is multiplied by at the end.
-    pub(crate) multiplier: f32,
+    multiplier: f32,
+    /// Whether that can't come near the ends of int32.
+    bounded: bool,
+}
+
+impl Finish {
+    /// Of a channel of these weights; `zero` is the activations', as uint8.
+    fn new(weights: &[i8], bias: i32, multiplier: f32, zero: i32) -> Self {
+        let sum: i32 = weights.iter().map(|&weight| i32::from(weight)).sum();
+        let start = bias.wrapping_sub(zero.wrapping_mul(sum));
+        let furthest: i64 = weights.iter().map(|&weight| 255 * i64::from(weight).abs()).sum();
+        let furthest = (furthest + i64::from(start).abs()) as f32;
+        Self { start, multiplier, bounded: furthest * multiplier.abs() < BOUND }
+    }
 }

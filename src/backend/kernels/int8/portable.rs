@@ -1,6 +1,7 @@
 //! The kernels as plain loops.
 #![allow(unsafe_code)]
 
+use super::depthwise::{Channel, Strip};
 use super::{Finish, Output, Product, Rows, TILE, round};
 use crate::backend::kernels::vectorised;
 
@@ -14,7 +15,7 @@ pub(super) unsafe fn product(
     at: usize,
     count: usize,
     output: &Output<'_>,
-    out: &dyn Fn(usize) -> usize,
+    (out_at, stride): (usize, usize),
 ) {
     let flip = rows.element.flip();
     vectorised(
@@ -33,38 +34,36 @@ pub(super) unsafe fn product(
                     }
                 }
                 // SAFETY: handed on.
-                unsafe { end(*finish, &sums[..count], output, out(channel)) };
+                unsafe { end(*finish, &sums[..count], output, out_at + channel * stride) };
             }
         },
     );
 }
 
-/// See [`super::Depthwise::row`].
+/// See [`super::Depthwise::rows`].
 ///
 /// # Safety
 /// As there.
-pub(super) unsafe fn depthwise(
-    kernel: &[i8; 9],
-    finish: Finish,
-    rows: [&[u8]; 3],
-    count: usize,
-    output: &Output<'_>,
-    out_at: usize,
-) {
+pub(super) unsafe fn depthwise(channel: Channel<'_>, strip: &Strip<'_>, output: &Output<'_>) {
+    let Channel { kernel, finish } = channel;
     vectorised(
         #[inline(always)]
         || {
-            for start in (0..count).step_by(TILE) {
-                let length = TILE.min(count - start);
-                let mut sums = [finish.start; TILE];
-                for (at, &weight) in kernel.iter().enumerate() {
-                    let row = &rows[at / 3][start + at % 3..][..length];
-                    for (sum, &value) in sums.iter_mut().zip(row) {
-                        *sum = sum.wrapping_add(i32::from(weight) * i32::from(value));
+            for row in 0..strip.count {
+                for start in (0..strip.pixels).step_by(TILE) {
+                    let length = TILE.min(strip.pixels - start);
+                    let mut sums = [finish.start; TILE];
+                    for at in 0..9 {
+                        let weight = kernel[at / 3][at % 3];
+                        let input = &strip.rows[row + at / 3][start + at % 3..][..length];
+                        for (sum, &value) in sums.iter_mut().zip(input) {
+                            *sum = sum.wrapping_add(i32::from(weight) * i32::from(value));
+                        }
                     }
+                    let place = strip.out_at + row * strip.out_row + start;
+                    // SAFETY: handed on.
+                    unsafe { end(finish, &sums[..length], output, place) };
                 }
-                // SAFETY: handed on.
-                unsafe { end(finish, &sums[..length], output, out_at + start) };
             }
         },
     );
@@ -90,6 +89,14 @@ unsafe fn end(finish: Finish, sums: &[i32], output: &Output<'_>, out_at: usize) 
             let values = unsafe { values.part(out_at, sums.len()) };
             for (value, &sum) in values.iter_mut().zip(sums) {
                 *value = sum as f32 * finish.multiplier;
+            }
+        }
+        Output::Added { values, add } => {
+            // SAFETY: the caller's.
+            let values = unsafe { values.part(out_at, sums.len()) };
+            let add = &add[out_at..][..values.len()];
+            for ((value, &sum), add) in values.iter_mut().zip(sums).zip(add) {
+                *value = sum as f32 * finish.multiplier + add;
             }
         }
     }

@@ -11,6 +11,8 @@ pub(crate) struct Product {
     pub(super) weights: Vec<[i8; 4]>,
     pub(super) inputs: usize,
     pub(super) finish: Vec<Finish>,
+    /// Whether no output comes near the ends of int32.
+    pub(super) bounded: bool,
     form: Form,
 }
 
@@ -24,11 +26,14 @@ impl Product {
         let packed = rows.clone().flat_map(|row| {
             row.chunks(4).map(|group| std::array::from_fn(|at| group.get(at).copied().unwrap_or(0)))
         });
-        let finish = rows.clone().zip(biases).zip(multipliers).map(|((row, bias), &multiplier)| {
-            let sum: i32 = row.iter().map(|&weight| i32::from(weight)).sum();
-            Finish { start: bias.wrapping_sub(zero.wrapping_mul(sum)), multiplier }
-        });
-        Self { weights: packed.collect(), inputs, finish: finish.collect(), form }
+        let finish = rows
+            .clone()
+            .zip(biases)
+            .zip(multipliers)
+            .map(|((row, &bias), &multiplier)| Finish::new(row, bias, multiplier, zero));
+        let finish: Vec<_> = finish.collect();
+        let bounded = finish.iter().all(|finish| finish.bounded);
+        Self { weights: packed.collect(), inputs, finish, bounded, form }
     }
 
     /// Groups of four inputs.
@@ -50,7 +55,8 @@ impl Product {
     /// start. Output channel c goes to `out_at + c * stride`. `panel` is scratch.
     ///
     /// # Panics
-    /// Where a row ends before its last pixel, or there are not as many as inputs.
+    /// Where a row of the input or the output ends before its last pixel, or there are not as many as
+    /// inputs.
     ///
     /// # Safety
     /// No other thread may have the same pixels of the output in hands.
@@ -66,14 +72,17 @@ impl Product {
         assert!(count <= TILE && rows.offsets.len() == self.inputs);
         let last = rows.offsets.iter().copied().max().unwrap_or(0);
         assert!(last + at + count <= rows.bytes.len(), "a row is too short");
-        let out = |channel: usize| out_at + channel * stride;
+        let Some(furthest) = self.finish.len().checked_sub(1) else { return };
+        assert!(out_at + furthest * stride + count <= output.len(), "the output is too short");
         match self.form {
             // SAFETY: handed on.
-            Form::Portable => unsafe { portable::product(self, rows, at, count, output, &out) },
+            Form::Portable => unsafe { portable::product(self, rows, at, count, output, (out_at, stride)) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the rows were checked above; this form was chosen because the processor has
-            // it. The rest is handed on.
-            Form::Vnni => unsafe { super::vnni::product(self, rows, at, count, output, &out, panel) },
+            // SAFETY: the rows and the output were checked above; this form was chosen because the
+            // processor has it. The rest is handed on.
+            Form::Vnni => unsafe {
+                super::vnni::product(self, rows, at, count, output, (out_at, stride), panel)
+            },
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _ = panel;

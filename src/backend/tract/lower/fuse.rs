@@ -2,8 +2,7 @@
 //! attention map times v.
 
 use super::super::operators::{Element, Gate, Mix, NormEncode};
-use super::layer::Reader;
-use crate::onnx::edit::{float_attribute, int_attribute, ints_attribute};
+use crate::backend::reader::{ChannelNorm, Reader};
 use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::TypedOp;
@@ -28,8 +27,8 @@ impl<'a> Reader<'a> {
     pub(super) fn fused(&self, node: &NodeProto) -> Option<Fused> {
         let value = node.input.first()?;
         if node.op_type == "QuantizeLinear" {
-            let (code, element) = self.coding(node)?;
-            let bytes = Element::Byte(element, code.zero);
+            let code = self.coding(node)?;
+            let bytes = Element::Byte(code.element, code.zero);
             return self
                 .norm(value, code.scale, bytes)
                 .or_else(|| self.mix(value, code.scale, bytes))
@@ -43,22 +42,15 @@ impl<'a> Reader<'a> {
 
     /// LayerNorm over channels: with the channels brought last, and back.
     fn norm(&self, value: &str, scale: f32, element: Element) -> Option<Fused> {
-        let back = self.producer(value, "Transpose")?;
-        let norm = self.producer(back.input.first()?, "LayerNormalization")?;
-        let [last, gain, bias] = norm.input.as_slice() else { return None };
-        let forth = self.producer(last, "Transpose")?;
-        let turned =
-            ints_attribute(forth, "perm")? == [0, 2, 3, 1] && ints_attribute(back, "perm")? == [0, 3, 1, 2];
-        let over_last = matches!(int_attribute(norm, "axis").unwrap_or(-1), -1 | 3);
+        let ChannelNorm { from, gain, bias, epsilon } = self.channel_norm(value)?;
         let (gain, bias) = (self.edit.floats(gain).ok()?, self.edit.floats(bias).ok()?);
         let Element::Byte(element, zero) = element else { return None };
-        if !turned || !over_last || gain.ndim() != 1 || gain.len() != bias.len() {
+        if gain.ndim() != 1 || gain.len() != bias.len() {
             return None;
         }
         let channels = gain.iter().zip(&bias).map(|(gain, bias)| [gain / scale, bias / scale]).collect();
-        let epsilon = float_attribute(norm, "epsilon").unwrap_or(1e-5);
         let op = NormEncode { channels: Arc::new(channels), epsilon, element, zero };
-        Some(Fused { op: Box::new(op), from: vec![forth.input.first()?.clone()] })
+        Some(Fused { op: Box::new(op), from: vec![from.to_owned()] })
     }
 
     /// GELU(a) * b of the two halves of bytes; `factor` brings it to steps of the output.
@@ -84,26 +76,8 @@ impl<'a> Reader<'a> {
     /// Whether the bytes behind a gate are int8.
     fn decoded_signed(&self, product: &NodeProto) -> Option<bool> {
         let split = self.producer(product.input.get(1)?, "Split")?;
-        let (_, _, element) = self.decoded(split.input.first()?)?;
-        Some(element.flip() != 0)
-    }
-
-    /// The x of x * (erf(x / √2) + 1) * ½.
-    fn gelu(&self, value: &str) -> Option<&'a str> {
-        let constant = |name: &str, wanted: f32| {
-            let number = self.edit.floats(name).ok().filter(|number| number.len() == 1);
-            number.is_some_and(|number| number.iter().all(|x| (x - wanted).abs() < 1e-6))
-        };
-        let [whole, half] = self.producer(value, "Mul")?.input.as_slice() else { return None };
-        let [x, shifted] = self.producer(whole, "Mul")?.input.as_slice() else { return None };
-        let [erf, one] = self.producer(shifted, "Add")?.input.as_slice() else { return None };
-        let erf = self.producer(erf, "Erf")?;
-        let [same, root] = self.producer(erf.input.first()?, "Div")?.input.as_slice() else { return None };
-        let sound = x == same
-            && constant(half, 0.5)
-            && constant(one, 1.0)
-            && constant(root, std::f32::consts::SQRT_2);
-        sound.then_some(x)
+        let (_, code) = self.decoded(split.input.first()?)?;
+        Some(code.element.flip() != 0)
     }
 
     /// The attention map times v, as a picture.
@@ -113,15 +87,15 @@ impl<'a> Reader<'a> {
         let [map, rows] = product.input.as_slice() else { return None };
         let rows = self.producer(rows, "Reshape")?;
         let [v, shape] = rows.input.as_slice() else { return None };
-        let &[1, heads, channels, -1] = self.edit.int64s(shape)?.as_slice() else { return None };
+        let [heads, channels] = self.heads(shape)?;
         // The picture is of the shape of v.
         let of_v = self.producer(picture.input.get(1)?, "Shape")?.input.first()? == v;
         let softmax = self.producer(map, "Softmax").is_some();
         let share = self.share(v).filter(|_| of_v && softmax)?;
         let Element::Byte(out_element, out_zero) = element else { return None };
         let op = Mix {
-            heads: usize::try_from(heads).ok()?,
-            channels: usize::try_from(channels).ok()?,
+            heads,
+            channels,
             index: share.index,
             of: share.of,
             zero: share.zero,
@@ -135,7 +109,7 @@ impl<'a> Reader<'a> {
     fn share(&self, value: &str) -> Option<Share> {
         let split = self.producer(value, "Split").filter(|split| split.input.len() == 1)?;
         let index = split.output.iter().position(|output| output == value)?;
-        let (decoder, code, _) = self.decoded(split.input.first()?)?;
+        let (decoder, code) = self.decoded(split.input.first()?)?;
         let bytes = decoder.input.first()?.clone();
         Some(Share { bytes, index, of: split.output.len(), scale: code.scale, zero: code.zero })
     }

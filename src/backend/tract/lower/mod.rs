@@ -8,8 +8,8 @@ mod layer;
 mod tests;
 
 use super::operators::{Decode, Encode};
+use crate::backend::reader::{Code, Reader};
 use crate::onnx::edit::Edit;
-use layer::Reader;
 use std::collections::{HashMap, HashSet};
 use tract_onnx::tract_hir::internal::*;
 
@@ -39,13 +39,13 @@ pub(super) fn lower(
         } else if let Some(fused) = graph.fused(node) {
             let from: Vec<&str> = fused.from.iter().map(String::as_str).collect();
             replace(model, &mut outlets, &from, &node.output[0], fused.op)?;
-        } else if let Some((code, element)) = graph.coding(node)
+        } else if let Some(Code { scale, zero, element }) = graph.coding(node)
             && let Some(output) = node.output.first()
         {
             let op: Box<dyn TypedOp> = if node.op_type == "QuantizeLinear" {
-                Box::new(Encode { scale: code.scale, element, zero: code.zero })
+                Box::new(Encode { scale, element, zero })
             } else {
-                Box::new(Decode { scale: code.scale, zero: code.zero })
+                Box::new(Decode { scale, zero })
             };
             replace(model, &mut outlets, &[&node.input[0]], output, op)?;
         }

@@ -220,7 +220,8 @@ fn run(conv: &Conv, seed: u64, threads: usize) -> (Vec<String>, Array4<f32>, Arr
     let numbers = numbers(conv, &mut random);
     let (height, width) = (random.random_range(4..40), random.random_range(4..150));
     let picture = Array4::from_shape_fn((1, conv.inputs, height, width), |_| random.random_range(-1.5..1.5));
-    let model = Model::open(&model(conv, &numbers), "test", &Options { threads }).unwrap();
+    let model =
+        Model::open(&model(conv, &numbers), "test", &Options { threads, ..Options::default() }).unwrap();
     let mut session = model.session(&[("x", picture.shape())]).unwrap();
     let outputs = session.run(&[("x", Input::F32(picture.view().into_dyn()))]).unwrap();
     let found = outputs.get("y").unwrap().into_dimensionality().unwrap().to_owned();
@@ -294,7 +295,8 @@ fn lowered_products_give_what_the_format_defines() {
             layer,
         ]);
         let rows = ndarray::Array3::from_shape_fn((1, tokens, inputs), |_| random.random_range(-1.5..1.5f32));
-        let model = Model::open(&edit.into_bytes(), "test", &Options { threads: 2 }).unwrap();
+        let model =
+            Model::open(&edit.into_bytes(), "test", &Options { threads: 2, ..Options::default() }).unwrap();
         assert_eq!(model.integer_layers(), ["layer"]);
         let mut session = model.session(&[("x", rows.shape())]).unwrap();
         let found = session.run(&[("x", Input::F32(rows.view().into_dyn()))]).unwrap();
@@ -359,7 +361,8 @@ fn attentions_give_the_cosines_of_their_rows() {
             // A silent row has no direction: its products are zero.
             if channel == 0 { 0.0 } else { random.random_range(-1.0..1.5f32) }
         });
-        let model = Model::open(&edit.into_bytes(), "test", &Options { threads: 2 }).unwrap();
+        let model =
+            Model::open(&edit.into_bytes(), "test", &Options { threads: 2, ..Options::default() }).unwrap();
         assert_eq!(model.integer_layers(), ["gram"]);
         let mut session = model.session(&[("x", picture.shape())]).unwrap();
         let outputs = session.run(&[("x", Input::F32(picture.view().into_dyn()))]).unwrap();
@@ -385,7 +388,8 @@ fn attentions_give_the_cosines_of_their_rows() {
 
 /// What a model makes of a picture.
 fn picture_through(edit: Edit, picture: &Array4<f32>) -> ArrayD<f32> {
-    let model = Model::open(&edit.into_bytes(), "test", &Options { threads: 2 }).unwrap();
+    let model =
+        Model::open(&edit.into_bytes(), "test", &Options { threads: 2, ..Options::default() }).unwrap();
     let mut session = model.session(&[("x", picture.shape())]).unwrap();
     let outputs = session.run(&[("x", Input::F32(picture.view().into_dyn()))]).unwrap();
     outputs.get("y").unwrap().to_owned()

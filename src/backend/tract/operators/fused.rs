@@ -178,7 +178,9 @@ impl EvalOp for Gate {
                     Output::Bytes { values, element, zero } => {
                         Place::Bytes(values.part(at, length), Coder::new(*element, *zero))
                     }
-                    Output::Floats(values) => Place::Floats(values.part(at, length)),
+                    Output::Floats(values) | Output::Added { values, .. } => {
+                        Place::Floats(values.part(at, length))
+                    }
                 }
             };
             gate(&self.table, decoder, [&first[at..at + length], &second[at..at + length]], to);

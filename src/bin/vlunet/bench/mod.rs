@@ -3,7 +3,10 @@
 mod client;
 mod live;
 mod model;
+mod peak;
+mod profile;
 mod replay;
+mod vlm;
 
 use crate::args::{DtypeArg, ModelArgs, Size};
 use crate::output;
@@ -12,7 +15,8 @@ use vlunet::Result;
 
 /// Measures the restorer, or the whole live loop, on this machine.
 ///
-/// The restorer is given a frame of the synthetic road in rain, again and again. With --live, frames of the synthetic road are rendered ahead and delivered as a camera would (YUYV), so
+/// The restorer is given a frame of the synthetic road in rain, again and again. With --profile, it tells
+/// how long each of its blocks takes, and how much of what the processor can multiply that is. With --live, frames of the synthetic road are rendered ahead and delivered as a camera would (YUYV), so
 /// that rendering them costs nothing. First they pass untouched to the HTTP sink with a browser's
 /// connection: the cost of the loop itself, in processor time. Then they are restored.
 #[derive(clap::Args)]
@@ -20,6 +24,22 @@ pub struct Args {
     /// Measures the live loop.
     #[arg(long)]
     live: bool,
+
+    /// Measures each block of the restorer against what this processor can do at most.
+    #[arg(long, conflicts_with_all = ["live", "compare"])]
+    profile: bool,
+
+    /// Draws the profile as an SVG picture.
+    #[arg(long, value_name = "FILE.svg", requires = "profile")]
+    picture: Option<std::path::PathBuf>,
+
+    /// Measures the VLM head's image tower.
+    #[arg(long, conflicts_with_all = ["live", "compare", "profile"])]
+    vlm: bool,
+
+    /// Measures what this processor can do at most: multiply-accumulates of floats, bytes copied.
+    #[arg(long, conflicts_with_all = ["live", "compare", "profile", "vlm"])]
+    peak: bool,
 
     /// Number formats to compare, taking turns: f32,int8.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "DTYPE", conflicts_with_all = ["live", "dtype"])]
@@ -46,8 +66,14 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if args.peak {
+        return peak::run(args);
+    }
+    if args.profile {
+        return profile::run(args);
+    }
     if !args.live {
-        let timings = model::measure(args)?;
+        let timings = if args.vlm { vlm::measure(args)? } else { model::measure(args)? };
         return if args.json { output::json(&timings) } else { model::show(&timings) };
     }
     let parts = live::measure(args)?;

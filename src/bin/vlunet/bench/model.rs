@@ -4,12 +4,12 @@ use super::Args;
 use crate::output;
 use serde::Serialize;
 use std::time::{Duration, Instant};
-use vlunet::Result;
 use vlunet::bundle::{Bundle, Dtype};
-use vlunet::frame::from_rgb8;
+use vlunet::frame::{Planes, from_rgb8};
 use vlunet::restore::{Options, Restorer};
 use vlunet::source::synthetic::{SyntheticConfig, SyntheticSource, Weather};
 use vlunet::vlm::Degradation;
+use vlunet::{Result, backend};
 
 /// Runs before the clock starts: plans are made, memory is taken, caches are warm.
 const WARM_UP: usize = 2;
@@ -30,24 +30,43 @@ pub struct Timing {
     p99_ms: f64,
     gmac: f64,
     gmac_per_s: f64,
+    /// Of the multiply-accumulates of floats that the processor can do.
+    peak_share: Option<f64>,
+    /// Of the session, beside the weights, where it is known.
+    peak_memory_bytes: Option<usize>,
     /// Of the first one's median.
     speed: f64,
+}
+
+/// What the restorer is measured with.
+pub struct Subject {
+    pub bundle: Bundle,
+    pub backend: backend::Options,
+    pub picture: Planes,
+    pub degradation: Degradation,
+}
+
+impl Subject {
+    /// A frame of the synthetic road in rain, of the size that was asked for.
+    pub fn new(args: &Args) -> Result<Self> {
+        let (bundle, backend) = (args.model.bundle()?, args.model.backend()?);
+        let mut drive = SyntheticSource::new(SyntheticConfig {
+            weather: Weather::Rain,
+            width: args.size.width,
+            height: args.size.height,
+            ..SyntheticConfig::default()
+        })?;
+        let picture = from_rgb8(&drive.next_frame().degraded);
+        let degradation = Degradation::for_task(&bundle, "derain")?;
+        Ok(Self { bundle, backend, picture, degradation })
+    }
 }
 
 /// Measures the restorer in each number format that was asked for, taking turns, so that what else
 /// the machine does meets them all.
 pub fn measure(args: &Args) -> Result<Vec<Timing>> {
-    let bundle = args.model.bundle()?;
-    let backend = args.model.backend()?;
+    let Subject { bundle, backend, picture, degradation } = Subject::new(args)?;
     let (width, height) = (args.size.width, args.size.height);
-    let mut drive = SyntheticSource::new(SyntheticConfig {
-        weather: Weather::Rain,
-        width,
-        height,
-        ..SyntheticConfig::default()
-    })?;
-    let picture = from_rgb8(&drive.next_frame().degraded);
-    let degradation = Degradation::for_task(&bundle, "derain")?;
     let dtypes = dtypes(args, &bundle)?;
     let mut restorers = Vec::new();
     for dtype in &dtypes {
@@ -68,27 +87,50 @@ pub fn measure(args: &Args) -> Result<Vec<Timing>> {
         }
     }
     let gmac = bundle.manifest().config.cost(height as usize, width as usize).macs() as f64 / 1e9;
+    let peak = backend::peak(backend.threads).gmac_per_s;
     let mut timings: Vec<Timing> = Vec::new();
-    for (dtype, (_, mut times)) in dtypes.into_iter().zip(restorers) {
+    for (dtype, (mut restorer, times)) in dtypes.into_iter().zip(restorers) {
+        let timing = Timing::new(&bundle, dtype, backend.threads, format!("{width}x{height}"), gmac, times);
+        timings.push(Timing {
+            speed: timings.first().map_or(1.0, |first| first.median_ms / timing.median_ms),
+            peak_share: Some(timing.gmac_per_s / peak),
+            peak_memory_bytes: restorer.session_memory(),
+            ..timing
+        });
+    }
+    Ok(timings)
+}
+
+impl Timing {
+    /// Out of times in milliseconds, of which there is one at least.
+    pub fn new(
+        bundle: &Bundle,
+        dtype: Dtype,
+        threads: usize,
+        size: String,
+        gmac: f64,
+        mut times: Vec<f64>,
+    ) -> Self {
         times.sort_by(f64::total_cmp);
         let rank =
             |share: f64| times[((times.len() as f64 * share).ceil() as usize).clamp(1, times.len()) - 1];
         let median = rank(0.5);
-        timings.push(Timing {
+        Self {
             model: format!("{} {}", bundle.manifest().name, bundle.manifest().version),
             dtype,
             backend: "cpu",
-            threads: backend.threads,
-            size: format!("{width}x{height}"),
+            threads,
+            size,
             runs: times.len(),
             median_ms: median,
             p99_ms: rank(0.99),
             gmac,
             gmac_per_s: gmac / median * 1e3,
-            speed: timings.first().map_or(1.0, |first| first.median_ms / median),
-        });
+            peak_share: None,
+            peak_memory_bytes: None,
+            speed: 1.0,
+        }
     }
-    Ok(timings)
 }
 
 /// The formats on the command line, else the one that the bundle would run.
@@ -99,13 +141,18 @@ fn dtypes(args: &Args, bundle: &Bundle) -> Result<Vec<Dtype>> {
 
 /// The table for people.
 pub fn show(timings: &[Timing]) -> Result<()> {
-    let mut table = output::table(&["dtype", "median ms", "p99", "GMAC/s", "speed", "runs"], false);
+    let mut table =
+        output::table(&["dtype", "median ms", "p99", "GMAC/s", "of f32 peak", "MiB", "speed", "runs"], false);
     for timing in timings {
         table.add_row([
             timing.dtype.to_string(),
             format!("{:.1}", timing.median_ms),
             format!("{:.1}", timing.p99_ms),
             format!("{:.1}", timing.gmac_per_s),
+            timing.peak_share.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share)),
+            timing
+                .peak_memory_bytes
+                .map_or(String::new(), |bytes| format!("{:.1}", bytes as f64 / 1048576.0)),
             format!("{:.2}x", timing.speed),
             timing.runs.to_string(),
         ]);

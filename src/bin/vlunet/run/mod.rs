@@ -4,7 +4,7 @@ mod display;
 mod hooks;
 mod signals;
 
-use crate::args::{BackendArg, DtypeArg, ModelArgs, strength};
+use crate::args::{BackendArg, DtypeArg, EngineArg, ModelArgs, strength};
 use crate::output;
 use humantime::Duration as Span;
 use std::path::{Path, PathBuf};
@@ -135,7 +135,8 @@ impl Args {
             self.model.clone().or(config.model).unwrap_or_else(|| installed(&board.profile.model.tier));
         let threads = self.threads.or(config.threads);
         let threads = threads.or_else(|| board.profile.cpu.threads.and_then(|n| n.try_into().ok()));
-        let model = ModelArgs { model, dtype: self.dtype, backend: self.backend, threads };
+        let engine = EngineArg::Auto;
+        let model = ModelArgs { model, dtype: self.dtype, backend: self.backend, engine, threads };
         let dtype = match model.dtype().or(config.dtype) {
             None => board.dtype_of(&Bundle::find(&model.model)?),
             given => given,

@@ -1,0 +1,23 @@
+//! The restorer as a few fused blocks: an engine for this one network, beside tract, which runs
+//! any.
+//!
+//! [`recognise`] reads a graph, block by block, into a [`Program`](program::Program); [`Network`] packs its weights
+//! for the processor; a [`Session`] has the memory for one size of picture. A block goes down its picture
+//! in strips of rows, four at a time, so that what lies between its layers stays in the cache.
+//! docs/kernels.md draws it.
+
+mod crew;
+mod float;
+mod int;
+mod map;
+mod memory;
+mod network;
+mod program;
+mod recognise;
+mod resample;
+mod session;
+mod strip;
+
+pub(crate) use network::Network;
+pub(crate) use recognise::recognise;
+pub(crate) use session::Session;

@@ -1,0 +1,103 @@
+//! The way through a picture: strips of rows, in tiles of columns, a few rows at a time.
+//!
+//! What lies between a convolution of 1×1 and one of 3×3 is kept for six rows only, which the
+//! second reads while they are in the cache: the four that are new, and two from before.
+
+use crate::backend::kernels::float::{LANES, ROWS};
+use std::ops::Range;
+
+/// Rows that are kept.
+pub(super) const KEPT: usize = ROWS + 2;
+
+/// Columns that are worked on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tile {
+    /// Of the output.
+    pub(super) first: usize,
+    pub(super) end: usize,
+    /// Of what the output's 3×3 convolution reads, within the picture.
+    pub(super) read_first: usize,
+    pub(super) read_end: usize,
+    /// Of the whole picture.
+    pub(super) width: usize,
+}
+
+impl Tile {
+    /// Splits columns into tiles whose inner ones read whole vectors, none of more than `most`.
+    pub(super) fn split(width: usize, most: usize) -> Vec<Self> {
+        let count = width.div_ceil(most.max(2 * LANES)).max(1);
+        let mut tiles = Vec::with_capacity(count);
+        let mut first = 0;
+        while first < width {
+            let share = (width - first).div_ceil(count - tiles.len().min(count - 1));
+            let read_first = first.saturating_sub(1);
+            let read_end = (read_first + (first + share + 1 - read_first).next_multiple_of(LANES)).min(width);
+            // The last column that is read is the neighbour of the last that is written.
+            let end = if read_end == width { width } else { read_end - 1 };
+            tiles.push(Self { first, end, read_first, read_end, width });
+            first = end;
+        }
+        tiles
+    }
+
+    /// Pixels of the output, to whole vectors.
+    pub(super) fn pixels(&self) -> usize {
+        (self.end - self.first).next_multiple_of(LANES)
+    }
+
+    /// Pixels that are read, to whole vectors.
+    pub(super) fn read_pixels(&self) -> usize {
+        (self.read_end - self.read_first).next_multiple_of(LANES)
+    }
+
+    /// From one kept row to the next: a vector before its pixels and one behind.
+    pub(super) fn kept_row(&self) -> usize {
+        self.read_pixels().max(self.pixels()) + 2 * LANES
+    }
+
+    /// Where a kept row's first pixel lies in it.
+    pub(super) const KEPT_FIRST: usize = LANES;
+
+    /// Where the left neighbour of the output's first pixel lies in a kept row.
+    pub(super) fn neighbour(&self) -> usize {
+        Self::KEPT_FIRST + self.first - self.read_first - 1
+    }
+
+    /// Which places of a kept row are beyond the picture, and read: they must be zero.
+    pub(super) fn beyond(&self) -> impl Iterator<Item = usize> + use<> {
+        let left = (self.first == 0).then_some(Self::KEPT_FIRST - 1);
+        let right = (self.read_end == self.width).then_some(Self::KEPT_FIRST + self.width - self.read_first);
+        left.into_iter().chain(right)
+    }
+}
+
+/// What goes down the rows of a picture.
+pub(super) trait Roll {
+    /// Makes rows to keep, at most [`ROWS`]; numbered from 1, so that 0 and height + 1 are beyond the
+    /// picture. They come in order.
+    fn make(&mut self, rows: Range<usize>);
+
+    /// Makes rows of the output, at most [`ROWS`], out of the kept rows from the one above them to
+    /// the one below, which lie in these slots.
+    fn take(&mut self, rows: Range<usize>, slots: [usize; KEPT]);
+
+    /// Goes down these rows.
+    fn roll(&mut self, rows: Range<usize>) {
+        let mut made = rows.start;
+        for first in rows.clone().step_by(ROWS) {
+            let last = rows.end.min(first + ROWS);
+            while made < last + 2 {
+                // The first two, then four at a time.
+                let until = if made < first + 2 { first + 2 } else { last + 2 };
+                self.make(made..until);
+                made = until;
+            }
+            self.take(first..last, std::array::from_fn(|row| slot(first + row)));
+        }
+    }
+}
+
+/// Where a kept row, numbered from 1, lies among [`KEPT`].
+pub(super) fn slot(row: usize) -> usize {
+    row % KEPT
+}
