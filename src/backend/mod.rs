@@ -1,8 +1,8 @@
 //! Running a model: a [`Model`] is opened from ONNX bytes, a [`Session`] runs it at one set of
 //! input shapes.
 //!
-//! tract runs any model on every CPU. A restorer is recognised and runs in fused blocks of ours
-//! instead (docs/kernels.md). (TensorRT, for Jetson GPUs, joins them here.)
+//! tract runs any model on every CPU. A restorer, or a VLM head's image tower, is recognised and runs
+//! in fused blocks of ours instead (docs/kernels.md). (TensorRT, for Jetson GPUs, joins them here.)
 //!
 //! ```no_run
 //! use ndarray::{ArrayD, IxDyn};
@@ -44,7 +44,7 @@ pub struct Options {
 /// What runs a model on a CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
-    /// Fused blocks of ours where the model is a restorer, else tract.
+    /// Fused blocks of ours where the model is a restorer or an image tower, else tract.
     #[default]
     Auto,
     /// tract, operator by operator.

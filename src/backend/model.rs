@@ -1,6 +1,8 @@
 //! A model of any engine.
 
-use super::fused::{self, Network, recognise};
+use super::fused::tower::{self, Head};
+use super::fused::{self, Network, recognise, recognise_tower};
+use super::session::Blocks;
 use super::tract::{self, Fact};
 use super::{Engine, Options, Session};
 use crate::onnx::edit::Edit;
@@ -14,8 +16,15 @@ use tract_onnx::pb;
 /// An ONNX model that is parsed once and made ready for each set of input shapes.
 pub struct Model {
     any: tract::Model,
-    /// The same model in fused blocks, where it is a restorer.
-    network: Option<Arc<Network>>,
+    /// The same model in fused blocks, where it is one that has them.
+    fused: Option<Fused>,
+}
+
+/// A model in fused blocks.
+enum Fused {
+    Restorer(Arc<Network>),
+    /// The image tower of a VLM head.
+    Head(Arc<Head>),
 }
 
 impl Model {
@@ -37,15 +46,13 @@ impl Model {
 
     /// Takes a model as it is, whatever this CPU computes in.
     pub(crate) fn of(proto: pb::ModelProto, name: &str, options: &Options) -> Result<Self> {
-        let program = match options.engine {
-            Engine::Auto => recognise(&Edit::of(proto.clone())?),
+        let fused = match options.engine {
+            Engine::Auto => Fused::of(&Edit::of(proto.clone())?),
             Engine::Tract => None,
         };
         let any = tract::Model::of(proto, name, options)?;
-        let is_restorer =
-            any.inputs() == [Network::IMAGE, Network::DEGRADATION] && any.outputs() == [Network::RESTORED];
-        let network = program.filter(|_| is_restorer).and_then(Network::new).map(Arc::new);
-        Ok(Self { any, network })
+        let fused = fused.filter(|fused| fused.is_called_as(&any));
+        Ok(Self { any, fused })
     }
 
     /// Names of the inputs, in the file's order.
@@ -63,9 +70,10 @@ impl Model {
         self.any.integer_layers()
     }
 
-    /// Whether it runs in fused blocks of ours, as restorers do, and not operator by operator.
+    /// Whether it runs in fused blocks of ours, as restorers and image towers do, and not operator by
+    /// operator.
     pub fn is_fused(&self) -> bool {
-        self.network.is_some()
+        self.fused.is_some()
     }
 
     /// Makes the model ready for inputs of these shapes.
@@ -74,7 +82,28 @@ impl Model {
     /// [`Error::Model`] where an input is missing, unknown or of a shape that the model can't
     /// take.
     pub fn session(&self, shapes: &[(&str, &[usize])]) -> Result<Session> {
-        let Some(network) = &self.network else { return Ok(Session::of_tract(self.any.session(shapes)?)) };
+        match &self.fused {
+            None => Ok(Session::of_tract(self.any.session(shapes)?)),
+            Some(Fused::Restorer(network)) => self.restorer(network, shapes),
+            Some(Fused::Head(head)) => {
+                let inputs = self.any.check(shapes)?;
+                let session = tower::Session::new(Arc::clone(head), self.any.pool())?;
+                Ok(Session::of_fused(self.any.name(), inputs, head.feature(), Blocks::Head(session)))
+            }
+        }
+    }
+
+    /// Bytes that a session of a restorer for pictures of this size holds beside the weights, where it
+    /// is known: a restorer in fused blocks takes all of its memory beforehand.
+    pub fn session_memory(&self, height: usize, width: usize) -> Option<usize> {
+        let threads = self.any.pool().map_or(1, |pool| pool.current_num_threads());
+        match &self.fused {
+            Some(Fused::Restorer(network)) => Some(network.session_bytes(threads, height, width)),
+            _ => None,
+        }
+    }
+
+    fn restorer(&self, network: &Arc<Network>, shapes: &[(&str, &[usize])]) -> Result<Session> {
         let inputs = self.any.check(shapes)?;
         let [height, width] = *shapes
             .iter()
@@ -89,7 +118,7 @@ impl Model {
             )));
         }
         let session = fused::Session::new(Arc::clone(network), self.any.pool(), height, width)?;
-        Ok(Session::of_fused(self.any.name(), inputs, session))
+        Ok(Session::of_fused(self.any.name(), inputs, Network::RESTORED, Blocks::Restorer(session)))
     }
 
     /// What the values of a file's graph are at these input shapes, by name, as far as it can be
@@ -103,5 +132,26 @@ impl Model {
         shapes: &[(&str, &[usize])],
     ) -> Result<HashMap<String, Fact>> {
         tract::Model::facts(proto, name, shapes)
+    }
+}
+
+impl Fused {
+    fn of(edit: &Edit) -> Option<Self> {
+        let restorer =
+            recognise(edit).and_then(Network::new).map(|network| Self::Restorer(Arc::new(network)));
+        restorer.or_else(|| {
+            recognise_tower(edit).and_then(|tower| Head::new(&tower)).map(|head| Self::Head(Arc::new(head)))
+        })
+    }
+
+    /// Whether a model's inputs and outputs have the names that it runs with.
+    fn is_called_as(&self, model: &tract::Model) -> bool {
+        let (inputs, outputs) = (model.inputs(), model.outputs());
+        match self {
+            Self::Restorer(_) => {
+                inputs == [Network::IMAGE, Network::DEGRADATION] && outputs == [Network::RESTORED]
+            }
+            Self::Head(head) => inputs == [head.image()] && outputs == [head.feature()],
+        }
     }
 }

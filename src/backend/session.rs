@@ -1,5 +1,6 @@
 //! A model at fixed input shapes, ready to run.
 
+use super::fused::tower;
 use super::fused::{self, Network};
 use super::{Input, tract};
 use crate::{Error, Result};
@@ -29,20 +30,32 @@ enum Engine {
     Fused(Box<Fused>),
 }
 
-/// A restorer in fused blocks.
+/// A model in fused blocks.
 struct Fused {
     name: String,
-    inputs: Vec<(String, Vec<usize>)>,
-    session: fused::Session,
+    inputs: Vec<Shaped>,
+    output: String,
+    blocks: Blocks,
 }
+
+/// The blocks of a model.
+pub(super) enum Blocks {
+    Restorer(fused::Session),
+    /// Of the image tower of a VLM head.
+    Head(tower::Session),
+}
+
+/// An input's name and shape.
+type Shaped = (String, Vec<usize>);
 
 impl Session {
     pub(super) fn of_tract(session: tract::Session) -> Self {
         Self { engine: Engine::Tract(session) }
     }
 
-    pub(super) fn of_fused(name: &str, inputs: Vec<(String, Vec<usize>)>, session: fused::Session) -> Self {
-        Self { engine: Engine::Fused(Box::new(Fused { name: name.into(), inputs, session })) }
+    pub(super) fn of_fused(name: &str, inputs: Vec<Shaped>, output: &str, blocks: Blocks) -> Self {
+        let fused = Fused { name: name.into(), inputs, output: output.into(), blocks };
+        Self { engine: Engine::Fused(Box::new(fused)) }
     }
 
     /// Runs the model on inputs given by name, in any order.
@@ -59,28 +72,34 @@ impl Session {
         }
     }
 
-    /// Bytes that the session holds beside the weights, where they are known: a restorer in fused
+    /// Bytes that the session holds beside the weights, where they are known: a model in fused
     /// blocks takes all of its memory beforehand.
     pub fn memory(&mut self) -> Option<usize> {
         match &mut self.engine {
             Engine::Tract(_) => None,
-            Engine::Fused(fused) => Some(fused.session.bytes()),
+            Engine::Fused(fused) => Some(match &mut fused.blocks {
+                Blocks::Restorer(session) => session.bytes(),
+                Blocks::Head(session) => session.bytes(),
+            }),
         }
     }
 
-    /// The blocks of the newest run, in the order in which they ran; none where the model doesn't run
-    /// in fused blocks.
+    /// The blocks of the newest run, in the order in which they ran; none where the model is no
+    /// restorer in fused blocks.
     pub fn profile(&self) -> Vec<Block> {
         match &self.engine {
+            Engine::Fused(fused) => match &fused.blocks {
+                Blocks::Restorer(session) => session.profile(),
+                Blocks::Head(_) => Vec::new(),
+            },
             Engine::Tract(_) => Vec::new(),
-            Engine::Fused(fused) => fused.session.profile(),
         }
     }
 }
 
 impl Fused {
     fn run(&mut self, inputs: &[(&str, Input<'_>)]) -> Result<Outputs<'_>> {
-        let Self { name: model, inputs: wanted, session } = self;
+        let Self { name: model, inputs: wanted, output, blocks } = self;
         let floats = |name: &str| -> Result<CowArray<'_, f32, IxDyn>> {
             let missing = || Error::Model(format!("{model} wants an input {name}"));
             let (_, shape) = wanted.iter().find(|(known, _)| known == name).ok_or_else(missing)?;
@@ -93,14 +112,23 @@ impl Fused {
                 ))),
             }
         };
-        let (image, degradation) = (floats(Network::IMAGE)?, floats(Network::DEGRADATION)?);
         let unsorted = || Error::Model(format!("{model}: an input that lies apart"));
-        let d = degradation.as_slice().ok_or_else(unsorted)?;
-        let restored = session.run(image.as_slice().ok_or_else(unsorted)?, d)?;
-        let shape = IxDyn(image.shape());
-        let restored = ArrayViewD::from_shape(shape, restored)
+        let (shape, value) = match blocks {
+            Blocks::Restorer(session) => {
+                let (image, degradation) = (floats(Network::IMAGE)?, floats(Network::DEGRADATION)?);
+                let d = degradation.as_slice().ok_or_else(unsorted)?;
+                let restored = session.run(image.as_slice().ok_or_else(unsorted)?, d);
+                (IxDyn(image.shape()), restored)
+            }
+            Blocks::Head(session) => {
+                let image = floats(session.image())?;
+                let feature = session.run(image.as_slice().ok_or_else(unsorted)?);
+                (IxDyn(&[1, feature.len()]), feature)
+            }
+        };
+        let value = ArrayViewD::from_shape(shape, value)
             .map_err(|e| Error::Model(format!("the output of {model}: {e}")))?;
-        Ok(Outputs(Kind::Fused { model, restored }))
+        Ok(Outputs(Kind::Fused { model, output, value }))
     }
 }
 
@@ -109,7 +137,7 @@ pub struct Outputs<'a>(Kind<'a>);
 
 enum Kind<'a> {
     Tract(tract::Outputs<'a>),
-    Fused { model: &'a str, restored: ArrayViewD<'a, f32> },
+    Fused { model: &'a str, output: &'a str, value: ArrayViewD<'a, f32> },
 }
 
 impl Outputs<'_> {
@@ -120,9 +148,9 @@ impl Outputs<'_> {
     pub fn get(&self, name: &str) -> Result<ArrayViewD<'_, f32>> {
         match &self.0 {
             Kind::Tract(outputs) => outputs.get(name),
-            Kind::Fused { restored, .. } if name == Network::RESTORED => Ok(restored.view()),
-            Kind::Fused { model, .. } => {
-                Err(Error::Model(format!("{model} has no output {name}; it has {}", Network::RESTORED)))
+            Kind::Fused { output, value, .. } if name == *output => Ok(value.view()),
+            Kind::Fused { model, output, .. } => {
+                Err(Error::Model(format!("{model} has no output {name}; it has {output}")))
             }
         }
     }

@@ -24,7 +24,12 @@ fn free_memory() -> Option<u64> {
     Some(container.min(system.available_memory()))
 }
 
-/// Bytes that a run takes at its peak, per pixel of the padded picture.
+/// Bytes of a picture that is restored, of its copies and of what comes out.
+pub(super) fn picture_bytes(pixels: usize) -> usize {
+    (4.0 * PICTURE_FLOATS) as usize * pixels
+}
+
+/// Bytes that a run of tract takes at its peak, per pixel of the padded picture.
 ///
 /// The peak is in the refinement's GDFN, where the hidden layer (width F on 2·dim channels)
 /// is alive about six times over beside the features. The factors were fitted to the peak of

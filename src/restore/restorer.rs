@@ -1,6 +1,6 @@
 //! The restorer of a bundle at work.
 
-use super::memory::{bytes_per_pixel, default_memory};
+use super::memory::{bytes_per_pixel, default_memory, picture_bytes};
 use super::padding::reflect;
 use super::pooled::Pooled;
 use super::tiles::{SMALLEST_TILE, Tiling};
@@ -10,7 +10,7 @@ use crate::bundle::{Bundle, Dtype, Golden};
 use crate::frame::Planes;
 use crate::vlm::Degradation;
 use crate::{Error, Result};
-use ndarray::{ArrayD, ArrayView3, Axis, Ix4, s};
+use ndarray::{ArrayD, ArrayView3, Axis, Ix4, Zip, s};
 use std::borrow::Cow;
 
 /// Sessions for this many picture sizes are kept; a folder of photos has few.
@@ -18,6 +18,9 @@ const KEPT_SESSIONS: usize = 4;
 
 /// The largest picture: twice 8K, as [`crate::picture::Limits`] has it.
 const MAX_PIXELS: usize = 2 * 7680 * 4320;
+
+/// More than the largest picture has with what it is padded by.
+const MAX_PADDED_PIXELS: usize = 2 * MAX_PIXELS;
 
 /// The largest difference from float32's golden output that a model of this number format may
 /// make, in engines that round differently: a quarter of an 8-bit step, two and a half, and what
@@ -59,6 +62,8 @@ pub struct Restorer {
     config: VluNetConfig,
     /// Most recently used last, each with its picture size (height, width).
     sessions: Vec<((usize, usize), Session)>,
+    memory: u64,
+    /// Pixels that tract has the memory for.
     max_pixels: usize,
     strength: f32,
     dtype: Dtype,
@@ -119,6 +124,7 @@ impl Restorer {
             model,
             config,
             sessions: Vec::new(),
+            memory: options.memory,
             max_pixels,
             strength: options.strength,
             dtype: options.dtype.unwrap_or(Dtype::F32),
@@ -161,16 +167,17 @@ impl Restorer {
             padded = reflect(image, padded_height, padded_width);
             padded.view()
         };
-        let mut restored = self.restore_multiple(input, degradation)?;
+        // Fused blocks say what they take, which is less than tract does.
+        let session = self.model.session_memory(padded_height, padded_width);
+        let fits = session
+            .is_some_and(|bytes| (bytes + picture_bytes(padded_height * padded_width)) as u64 <= self.memory);
+        let max_pixels = if fits { MAX_PADDED_PIXELS } else { self.max_pixels };
+        let tiling = Tiling::plan(padded_height, padded_width, multiple, max_pixels);
         let strength = self.strength;
-        restored.slice_collapse(s![.., ..height, ..width]);
-        ndarray::Zip::from(&mut restored).and(image).for_each(|restored, &input| {
-            *restored = (input + strength * (*restored - input)).clamp(0.0, 1.0);
-        });
-        if restored.iter().any(|value| value.is_nan()) {
-            return Err(Error::Model("the restorer gave NaN: its weights do not fit this picture".into()));
+        if tiling.len() == 1 {
+            return self.run(input, degradation, |restored| blend(restored, image, strength))?;
         }
-        Ok(restored)
+        blend(self.restore_tiled(input, degradation, &tiling)?.view(), image, strength)
     }
 
     /// The blocks of the newest run, where the model runs in fused blocks and the picture was restored
@@ -219,22 +226,30 @@ impl Restorer {
         Ok(difference)
     }
 
-    /// Restores a picture whose sides are multiples of the network's; not clamped.
-    fn restore_multiple(&mut self, image: ArrayView3<'_, f32>, degradation: &Degradation) -> Result<Planes> {
+    /// Restores a picture whose sides are multiples of the network's in tiles; not clamped.
+    fn restore_tiled(
+        &mut self,
+        image: ArrayView3<'_, f32>,
+        degradation: &Degradation,
+        tiling: &Tiling,
+    ) -> Result<Planes> {
         let (_, height, width) = image.dim();
-        let tiling = Tiling::plan(height, width, self.config.multiple(), self.max_pixels);
-        if tiling.len() == 1 {
-            return self.run(image, degradation);
-        }
         log::debug!("{width}x{height} in {} tiles of {}x{}", tiling.len(), tiling.width, tiling.height);
         let pooled = match self.pooled.take() {
             Some(pooled) => pooled,
             None => Pooled::new(&self.onnx, &self.config, &self.backend)?,
         };
-        self.pooled.insert(pooled).restore(image, degradation, &tiling)
+        self.pooled.insert(pooled).restore(image, degradation, tiling)
     }
 
-    fn run(&mut self, image: ArrayView3<'_, f32>, degradation: &Degradation) -> Result<Planes> {
+    /// Restores a picture whose sides are multiples of the network's whole; what comes out, not clamped,
+    /// goes to `take`.
+    fn run<T>(
+        &mut self,
+        image: ArrayView3<'_, f32>,
+        degradation: &Degradation,
+        take: impl FnOnce(ArrayView3<'_, f32>) -> T,
+    ) -> Result<T> {
         let (_, height, width) = image.dim();
         let session = self.session(height, width)?;
         let image = image.insert_axis(Axis(0)).into_dyn();
@@ -243,7 +258,7 @@ impl Restorer {
         let restored = outputs.get("restored")?.into_dimensionality::<Ix4>();
         match restored {
             Ok(restored) if restored.dim() == (1, 3, height, width) => {
-                Ok(restored.index_axis(Axis(0), 0).to_owned())
+                Ok(take(restored.index_axis(Axis(0), 0)))
             }
             _ => Err(Error::Model("the restorer gave a picture of another shape than it was given".into())),
         }
@@ -263,5 +278,21 @@ impl Restorer {
         }
         let newest = self.sessions.last_mut().map(|(_, session)| session);
         newest.ok_or_else(|| Error::Model("no session was kept".into()))
+    }
+}
+
+/// The part of what was restored that the picture covers, blended with it, in 0..=1.
+fn blend(restored: ArrayView3<'_, f32>, image: ArrayView3<'_, f32>, strength: f32) -> Result<Planes> {
+    let (_, height, width) = image.dim();
+    let mut is_sound = true;
+    let blended =
+        Zip::from(restored.slice(s![.., ..height, ..width])).and(image).map_collect(|&restored, &input| {
+            is_sound &= !restored.is_nan();
+            (input + strength * (restored - input)).clamp(0.0, 1.0)
+        });
+    if is_sound {
+        Ok(blended)
+    } else {
+        Err(Error::Model("the restorer gave NaN: its weights do not fit this picture".into()))
     }
 }

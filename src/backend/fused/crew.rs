@@ -3,14 +3,24 @@
 use super::memory::Buffer;
 use crate::Result;
 use rayon::ThreadPool;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Threads that share the rows of a picture.
 pub(crate) struct Crew {
     pool: Option<Arc<ThreadPool>>,
     scratch: Vec<Mutex<Buffer>>,
+}
+
+/// Who works on what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// The number of the thread.
+    pub(super) worker: usize,
+    /// Which of at most [`Crew::parts`] it is: what is summed up for each of them, and not for each
+    /// thread, is the same in every run.
+    pub(super) part: usize,
 }
 
 /// The least rows that are worth a thread's while.
@@ -39,34 +49,40 @@ impl Crew {
         self.scratch.iter_mut().map(own).sum()
     }
 
-    /// Does `work` for parts of the rows, each on some thread with its number and memory.
-    pub(super) fn rows(&self, height: usize, work: impl Fn(usize, Range<usize>, &mut [f32]) + Sync) {
+    /// Parts that rows are worked on in, at most.
+    pub(super) fn parts(&self) -> usize {
+        Self::parts_of(self.len())
+    }
+
+    /// The same for so many threads.
+    pub(super) fn parts_of(threads: usize) -> usize {
+        if threads > 1 { 2 * threads } else { 1 }
+    }
+
+    /// Does `work` for parts of the rows, each on some thread with its memory.
+    pub(super) fn rows(&self, height: usize, work: impl Fn(Turn, Range<usize>, &mut [f32]) + Sync) {
         let most = height.div_ceil(LEAST_ROWS).max(1);
-        let count = self.len() * if self.len() > 1 && height / self.len() > MANY_ROWS { 2 } else { 1 };
-        let count = count.min(most);
-        let part = |index: usize| height * index / count..height * (index + 1) / count;
-        self.each(count, |worker, index, scratch| work(worker, part(index), scratch));
+        let count = if height / self.len() > MANY_ROWS { self.parts() } else { self.len() }.min(most);
+        let rows = |part: usize| height * part / count..height * (part + 1) / count;
+        self.each(count, |worker, part, scratch| work(Turn { worker, part }, rows(part), scratch));
     }
 
     /// Does `work` for each of `0..count`.
     pub(super) fn each(&self, count: usize, work: impl Fn(usize, usize, &mut [f32]) + Sync) {
-        let next = AtomicUsize::new(0);
-        let turn = |worker: usize| {
-            let Some(scratch) = self.scratch.get(worker) else { return };
-            let mut scratch = scratch.lock().unwrap_or_else(PoisonError::into_inner);
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count {
-                    return;
-                }
+        let turn = |worker: usize, index: usize| {
+            if let Some(scratch) = self.scratch.get(worker) {
+                let mut scratch = scratch.lock().unwrap_or_else(PoisonError::into_inner);
                 work(worker, index, scratch.floats());
             }
         };
         match &self.pool {
-            Some(pool) if count > 1 => {
-                pool.broadcast(|context| turn(context.index()));
-            }
-            _ => turn(0),
+            Some(pool) if count > 1 => pool.install(|| {
+                // A thread that is kept from its work is not waited for: others take its turns.
+                (0..count).into_par_iter().with_max_len(1).for_each(|index| {
+                    turn(rayon::current_thread_index().unwrap_or(0), index);
+                });
+            }),
+            _ => (0..count).for_each(|index| turn(0, index)),
         }
     }
 }

@@ -69,6 +69,13 @@ pub(super) fn as_floats(bytes: &mut [u8]) -> &mut [f32] {
     unsafe { bytes.align_to_mut().1 }
 }
 
+/// Bytes as places in a slice, without those before the first whole one and behind the last.
+#[allow(unsafe_code)]
+pub(super) fn as_offsets(bytes: &mut [u8]) -> &mut [usize] {
+    // SAFETY: any bytes are integers.
+    unsafe { bytes.align_to_mut().1 }
+}
+
 /// Rounds up so that neighbours don't fall on the same lines of the cache again and again: to an
 /// odd number of lines.
 pub(super) fn spread(floats: usize) -> usize {

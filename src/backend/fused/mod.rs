@@ -17,7 +17,10 @@ mod recognise;
 mod resample;
 mod session;
 mod strip;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tower;
 
 pub(crate) use network::Network;
-pub(crate) use recognise::recognise;
+pub(crate) use recognise::{recognise, recognise_tower};
 pub(crate) use session::Session;

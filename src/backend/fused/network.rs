@@ -1,5 +1,6 @@
 //! A program made ready to run: its weights packed for this processor, shared by all sessions.
 
+use super::crew::Crew;
 use super::memory::Plan;
 use super::program::{Layer, Program, Step, Value, Weights};
 use super::{float, int};
@@ -21,7 +22,7 @@ pub(crate) struct Forms {
 
 impl Forms {
     /// The fastest that this processor has.
-    fn best() -> Self {
+    pub(super) fn best() -> Self {
         Self { float: kernels::float::Form::best(), int: kernels::int8::Form::best() }
     }
 }
@@ -94,13 +95,16 @@ impl Network {
     pub(crate) const RESTORED: &str = "restored";
 
     /// Packs the weights of a program for this processor; none where it has a layer that there is no
-    /// kernel for.
+    /// kernel for, or values that can't lie where they should.
     pub(crate) fn new(program: Program) -> Option<Self> {
         Self::of(program, Forms::best())
     }
 
     /// The same for instructions that this processor has.
     pub(crate) fn of(program: Program, forms: Forms) -> Option<Self> {
+        if !program.parts_lie_once() {
+            return None;
+        }
         let stages = program.steps.iter().map(|step| Stage::new(step, forms)).collect::<Option<_>>()?;
         Some(Self { program, stages })
     }
@@ -108,6 +112,22 @@ impl Network {
     /// What the sides of a picture must be multiples of.
     pub(crate) fn multiple(&self) -> usize {
         self.program.values.iter().map(|extent| extent.shrink).max().unwrap_or(1)
+    }
+
+    /// Bytes that a session for pictures of this size holds beside the weights, to a percent or so: what
+    /// doesn't grow with the picture is left out.
+    pub(crate) fn session_bytes(&self, threads: usize, height: usize, width: usize) -> usize {
+        let plan = Plan::new(&self.program, height, width);
+        let [scratch, sums] = self.scratch(&plan);
+        let keys = self.stages.iter().map(|stage| match stage {
+            Stage::Gradient { x, gradient, .. } => {
+                let numbers = plan.values[*x].layout.floats();
+                numbers * if matches!(gradient, Gradient::Float { .. }) { size_of::<f32>() } else { 1 }
+            }
+            _ => 0,
+        });
+        let floats = plan.floats + threads * scratch + Crew::parts_of(threads) * sums + 3 * height * width;
+        size_of::<f32>() * floats + keys.sum::<usize>()
     }
 
     /// Floats that a thread needs of its own, and those that it sums up in.
@@ -174,7 +194,7 @@ impl Stage {
                 let attention = if is_int(&attention.point) {
                     Attention::Int(int::Attention::new(int_form, Some(norm), attention)?)
                 } else {
-                    Attention::Float(float::Attention::new(form, Some(norm), attention))
+                    Attention::Float(float::Attention::new(form, Some(norm), attention)?)
                 };
                 Self::Attend { x: *x, to: *to, attention }
             }
@@ -195,8 +215,8 @@ impl Stage {
                         r: *r,
                     },
                     (false, false) => Gradient::Float {
-                        phi: float::Attention::new(form, None, phi),
-                        phit: float::Attention::new(form, None, phit),
+                        phi: float::Attention::new(form, None, phi)?,
+                        phit: float::Attention::new(form, None, phit)?,
                         r: *r,
                     },
                     _ => return None,

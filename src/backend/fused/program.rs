@@ -111,6 +111,8 @@ pub(crate) struct Attention {
     pub(crate) temperature: Vec<f32>,
     /// `[channels, channels]`.
     pub(crate) project_out: Vec<f32>,
+    /// Of the output projection; zeros where layers are of floats.
+    pub(crate) project_bias: Vec<f32>,
     /// What the length of a row is at least.
     pub(crate) epsilon: f32,
 }
@@ -120,8 +122,10 @@ pub(crate) struct Attention {
 pub(crate) struct Key {
     /// `[channels, prompt channels]`.
     pub(crate) point: Vec<f32>,
+    pub(crate) point_bias: Vec<f32>,
     /// `[channels, 9]`.
     pub(crate) depthwise: Vec<f32>,
+    pub(crate) depthwise_bias: Vec<f32>,
     /// How k is coded; none for floats.
     pub(crate) output: Option<Code>,
 }
@@ -149,6 +153,21 @@ pub(crate) struct Prompt {
     pub(crate) prompts: Vec<f32>,
     pub(crate) channels: usize,
     pub(crate) side: usize,
+}
+
+impl Program {
+    /// Whether each value is a part of one whole at most, and none is both: parts lie in their whole.
+    pub(crate) fn parts_lie_once(&self) -> bool {
+        let concats = self.steps.iter().filter_map(|step| match step {
+            Step::Concat { parts, to } => Some((parts, *to)),
+            _ => None,
+        });
+        let mut parts: Vec<Value> = concats.clone().flat_map(|(parts, _)| parts).copied().collect();
+        parts.sort_unstable();
+        let count = parts.len();
+        parts.dedup();
+        parts.len() == count && concats.into_iter().all(|(_, to)| parts.binary_search(&to).is_err())
+    }
 }
 
 impl Step {

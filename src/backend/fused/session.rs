@@ -60,6 +60,16 @@ impl State {
             _ => Self::Nothing,
         })
     }
+
+    fn bytes(&mut self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::FloatMix(mix) => mix.bytes(),
+            Self::IntMix(mix) => mix.bytes(),
+            Self::FloatStep { key, mixes: [forth, back] } => key.bytes() + forth.bytes() + back.bytes(),
+            Self::IntStep { key, mixes: [forth, back] } => key.len() + forth.bytes() + back.bytes(),
+        }
+    }
 }
 
 impl Session {
@@ -81,7 +91,7 @@ impl Session {
         let states = states.collect::<Result<_>>()?;
         Ok(Self {
             arena: Buffer::new(plan.floats)?,
-            sums: Buffer::new(sums * crew.len())?,
+            sums: Buffer::new(sums * crew.parts())?,
             restored: vec![0.0; 3 * height * width],
             degradation: Vec::new(),
             times: vec![Duration::ZERO; network.stages.len()],
@@ -94,13 +104,8 @@ impl Session {
 
     /// Bytes of all that it holds, beside the weights.
     pub(crate) fn bytes(&mut self) -> usize {
-        let keys = self.states.iter().map(|state| match state {
-            State::FloatStep { key, .. } => key.bytes(),
-            State::IntStep { key, .. } => key.len(),
-            _ => 0,
-        });
-        let keys: usize = keys.sum();
-        self.arena.bytes() + self.sums.bytes() + self.crew.bytes() + keys + 4 * self.restored.len()
+        let states: usize = self.states.iter_mut().map(State::bytes).sum();
+        self.arena.bytes() + self.sums.bytes() + self.crew.bytes() + states + 4 * self.restored.len()
     }
 
     /// The stages of the newest run, in their order.
@@ -118,11 +123,8 @@ impl Session {
 
     /// Restores a picture, `[3, H, W]` without gaps, for the degradation d; what is made of d
     /// alone is kept until it changes.
-    ///
-    /// # Errors
-    /// [`crate::Error::Model`] where there is no memory for what is made of d.
-    pub(crate) fn run(&mut self, image: &[f32], d: &[f32]) -> Result<&[f32]> {
-        self.condition(d)?;
+    pub(crate) fn run(&mut self, image: &[f32], d: &[f32]) -> &[f32] {
+        self.condition(d);
         let Self { network, plan, crew, arena, sums, states, restored, times, .. } = self;
         let program = &network.program;
         let arena = Shared::new(arena.floats());
@@ -152,13 +154,13 @@ impl Session {
                 to.copy_from_slice(unsafe { arena.view(at..at + layout.width) });
             }
         }
-        Ok(restored)
+        restored
     }
 
     /// Makes what depends on d alone, unless it is there.
-    fn condition(&mut self, d: &[f32]) -> Result<()> {
+    fn condition(&mut self, d: &[f32]) {
         if self.degradation == d {
-            return Ok(());
+            return;
         }
         self.degradation.clear();
         for (stage, state) in self.network.stages.iter().zip(&mut self.states) {
@@ -167,12 +169,11 @@ impl Session {
                 State::FloatStep { key, .. } => {
                     prompted.make(&self.crew, self.plan.values[*x].layout, d, key)
                 }
-                State::IntStep { key, .. } => key.make(prompted, &self.crew, d)?,
+                State::IntStep { key, .. } => key.make(prompted, &self.crew, d),
                 _ => {}
             }
         }
         self.degradation.extend_from_slice(d);
-        Ok(())
     }
 }
 
@@ -200,7 +201,7 @@ impl Work<'_> {
             match (stage, state, kept) {
                 (Stage::Unshuffle { from, to, factor }, ..) => {
                     let from = (layout(*from), read(*from));
-                    resample::unshuffle(*factor, from, (layout(*to), &write(*to)));
+                    resample::unshuffle(crew, *factor, from, (layout(*to), &write(*to)));
                 }
                 (Stage::Conv { from, to, add, conv }, ..) => {
                     let (from, to) = ((layout(*from), read(*from)), (layout(*to), &write(*to)));

@@ -23,21 +23,10 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// Splits columns into tiles whose inner ones read whole vectors, none of more than `most`.
-    pub(super) fn split(width: usize, most: usize) -> Vec<Self> {
-        let count = width.div_ceil(most.max(2 * LANES)).max(1);
-        let mut tiles = Vec::with_capacity(count);
-        let mut first = 0;
-        while first < width {
-            let share = (width - first).div_ceil(count - tiles.len().min(count - 1));
-            let read_first = first.saturating_sub(1);
-            let read_end = (read_first + (first + share + 1 - read_first).next_multiple_of(LANES)).min(width);
-            // The last column that is read is the neighbour of the last that is written.
-            let end = if read_end == width { width } else { read_end - 1 };
-            tiles.push(Self { first, end, read_first, read_end, width });
-            first = end;
-        }
-        tiles
+    /// Splits columns into tiles, from the left to the right. Inner ones read whole vectors, as many as
+    /// `most` pixels and a neighbour on each side need, or two where `most` is less.
+    pub(super) fn split(width: usize, most: usize) -> Tiles {
+        Tiles { width, first: 0, left: width.div_ceil(most.max(2 * LANES)) }
     }
 
     /// Pixels of the output, to whole vectors.
@@ -68,6 +57,34 @@ impl Tile {
         let left = (self.first == 0).then_some(Self::KEPT_FIRST - 1);
         let right = (self.read_end == self.width).then_some(Self::KEPT_FIRST + self.width - self.read_first);
         left.into_iter().chain(right)
+    }
+}
+
+/// Tiles that are yet to come.
+#[derive(Clone, Debug)]
+pub(super) struct Tiles {
+    width: usize,
+    /// The first column of the next.
+    first: usize,
+    /// As many as they are at most.
+    left: usize,
+}
+
+impl Iterator for Tiles {
+    type Item = Tile;
+
+    fn next(&mut self) -> Option<Tile> {
+        let Self { width, first, left } = *self;
+        if first >= width {
+            return None;
+        }
+        let share = (width - first).div_ceil(left.max(1));
+        let read_first = first.saturating_sub(1);
+        let read_end = (read_first + (first + share + 1 - read_first).next_multiple_of(LANES)).min(width);
+        // The last column that is read is the neighbour of the last that is written.
+        let end = if read_end == width { width } else { read_end - 1 };
+        *self = Self { first: end, left: left.saturating_sub(1), ..*self };
+        Some(Tile { first, end, read_first, read_end, width })
     }
 }
 

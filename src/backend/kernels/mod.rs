@@ -5,8 +5,10 @@
 
 pub(crate) mod float;
 pub(crate) mod int8;
+mod prefetch;
 mod shared;
 
+pub(crate) use prefetch::{prefetch, prefetch_place};
 pub(crate) use shared::Shared;
 
 /// Runs a loop compiled for the widest vectors that this processor has.

@@ -10,10 +10,11 @@ pub(crate) struct Shared<'a, T> {
     slice: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it gives access to `T`s only by `part`, whose caller answers for the parts being apart.
-unsafe impl<T: Send> Send for Shared<'_, T> {}
+// SAFETY: it gives access to `T`s by `part`, `view` and `start` only, whose callers answer for what is
+// written being nobody else's.
+unsafe impl<T: Send + Sync> Send for Shared<'_, T> {}
 // SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
+unsafe impl<T: Send + Sync> Sync for Shared<'_, T> {}
 
 impl<'a, T> Shared<'a, T> {
     pub(crate) fn new(slice: &'a mut [T]) -> Self {

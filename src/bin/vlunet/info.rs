@@ -8,6 +8,7 @@ use ops::Counted;
 use serde_json::json;
 use std::path::Path;
 use vlunet::arch::VluNetConfig;
+use vlunet::backend::{self, Model};
 use vlunet::bundle::{Bundle, Dtype, is_archive};
 use vlunet::weights::Checkpoint;
 use vlunet::{Error, Result};
@@ -50,6 +51,10 @@ pub fn run(args: &Args) -> Result<()> {
         _ => None,
     };
     let Size { width, height } = args.size;
+    let session = match &bundle {
+        Some(bundle) => session_memory(bundle, args)?,
+        None => None,
+    };
     let cost = config.cost(height as usize, width as usize);
     if args.json {
         let stages: Vec<_> = cost
@@ -74,6 +79,7 @@ pub fn run(args: &Args) -> Result<()> {
             "macs_per_pixel": cost.macs_per_pixel(),
             "macs_by_dtype": by_dtype.unwrap_or_else(|| json!({ "f32": cost.macs() })),
             "bytes_moved": cost.bytes_moved(),
+            "session_bytes": session.as_ref().map(|(_, bytes)| bytes),
             "stages": stages,
         });
         for (name, value) in counted.iter().filter(|_| args.ops).flat_map(Counted::fields) {
@@ -88,6 +94,10 @@ pub fn run(args: &Args) -> Result<()> {
         cost.macs_per_pixel() / 1e3,
         config.multiple()
     ))?;
+    if let Some((dtype, bytes)) = session {
+        let size = bytesize::ByteSize(bytes as u64);
+        output::line(format!("{size} of memory for this size, beside the weights, in {dtype} on all cores"))?;
+    }
     if let Some(counted) = counted {
         return counted.show();
     }
@@ -111,6 +121,16 @@ pub fn run(args: &Args) -> Result<()> {
         megas(cost.bytes_moved()),
     ]);
     output::line(table)
+}
+
+/// The number format that runs, and the bytes that a session of the picture's size holds.
+fn session_memory(bundle: &Bundle, args: &Args) -> Result<Option<(Dtype, usize)>> {
+    let variant = bundle.variant(args.dtype.map(Dtype::from))?;
+    let entry = &variant.restorer;
+    let model = Model::open(&bundle.read(entry)?, &entry.file, &backend::Options::default())?;
+    let side = |pixels: u32| (pixels as usize).next_multiple_of(bundle.manifest().config.multiple());
+    let bytes = model.session_memory(side(args.size.height), side(args.size.width));
+    Ok(bytes.map(|bytes| (variant.dtype, bytes)))
 }
 
 /// What to call a model, its configuration, and its bundle where it is one.

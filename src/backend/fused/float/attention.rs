@@ -3,16 +3,16 @@
 #![allow(unsafe_code)]
 
 use super::super::crew::Crew;
-use super::super::map::Map;
+use super::super::map::{Map, Matrix};
 use super::super::memory::{Layout, spread};
 use super::super::program;
-use super::super::strip::{KEPT, Roll, Tile, slot};
+use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
 use super::prompt::KeyRows;
 use super::{carve, kernels, product, tiles};
-use crate::backend::kernels::Shared;
 use crate::backend::kernels::float::{
     self, Form, LANES, Product, ROWS, Row, Run, Side, depthwise, gram, squares,
 };
+use crate::backend::kernels::{Shared, prefetch, prefetch_place};
 use std::ops::Range;
 
 /// MDTA, or Φ where k comes from a prompt.
@@ -29,7 +29,7 @@ pub(in super::super) struct Attention {
 #[derive(Debug)]
 pub(in super::super) struct Mix {
     product: Product,
-    matrix: Vec<f32>,
+    matrix: Matrix,
 }
 
 /// What q, k and v are made of.
@@ -42,28 +42,28 @@ pub(in super::super) enum Source<'a> {
 }
 
 impl Attention {
+    /// None where the projection adds something: nothing would do so here.
     pub(in super::super) fn new(
         form: Form,
         norm: Option<&program::Norm>,
         attention: &program::Attention,
-    ) -> Self {
-        Self {
+    ) -> Option<Self> {
+        attention.project_bias.iter().all(|bias| *bias == 0.0).then(|| Self {
             form,
             norm: norm.map(|norm| float::Norm::new(&norm.gain, &norm.bias, norm.epsilon)),
             point: product(form, &attention.point),
             kernels: kernels(&attention.depthwise),
             map: Map::new(attention),
-        }
+        })
     }
 
     /// What [`Attention::gather`] makes its matrix in.
     pub(in super::super) fn mix(&self) -> Mix {
-        let channels = self.map.channels();
-        let matrix = vec![0.0; channels * channels];
-        Mix { product: Product::new(self.form, &matrix, channels, channels, 1), matrix }
+        let (channels, matrix) = (self.map.channels(), self.map.matrix());
+        Mix { product: Product::new(self.form, &matrix.weights, channels, channels, 1), matrix }
     }
 
-    fn tiles(&self, layout: Layout) -> Vec<Tile> {
+    fn tiles(&self, layout: Layout) -> Tiles {
         let channels = self.map.channels();
         tiles(layout, ROWS * self.point.inputs() + KEPT * self.point.outputs() + ROWS * 2 * channels)
     }
@@ -82,7 +82,7 @@ impl Attention {
             let Sizes { source, kept, rows } = Self::sizes(tile);
             source * self.point.inputs() + kept * self.point.outputs() + rows * 2 * self.map.channels()
         };
-        self.tiles(layout).iter().map(floats).max().unwrap_or(0)
+        self.tiles(layout).map(|tile| floats(&tile)).max().unwrap_or(0)
     }
 
     /// Floats that a thread sums up in.
@@ -93,7 +93,7 @@ impl Attention {
     /// Makes v, and the matrix that mixes it, times `factor`.
     ///
     /// # Safety
-    /// Nobody else may have v or the sums (as many for each thread as [`Attention::sums`] says) in hands.
+    /// Nobody else may have v or the sums (as many for each part as [`Attention::sums`] says) in hands.
     pub(in super::super) unsafe fn gather(
         &self,
         crew: &Crew,
@@ -105,11 +105,11 @@ impl Attention {
     ) {
         let (tiles, count) = (self.tiles(layout), self.sums());
         // SAFETY: nobody else has them, by the contract above.
-        unsafe { sums.part(0, count * crew.len()) }.fill(0.0);
-        crew.rows(layout.height, |worker, rows, scratch| {
-            // SAFETY: each thread has sums of its own.
-            let sums = unsafe { sums.part(worker * count, count) };
-            for tile in &tiles {
+        unsafe { sums.part(0, count * crew.parts()) }.fill(0.0);
+        crew.rows(layout.height, |turn, rows, scratch| {
+            // SAFETY: each part has sums of its own, and one thread.
+            let sums = unsafe { sums.part(turn.part * count, count) };
+            for ref tile in tiles.clone() {
                 let sizes = Self::sizes(tile);
                 let mut rest = &mut *scratch;
                 let from = carve(&mut rest, sizes.source * self.point.inputs());
@@ -121,13 +121,18 @@ impl Attention {
             }
         });
         // SAFETY: the threads are done with them.
-        let sums = unsafe { sums.part(0, count * crew.len()) };
+        let sums = unsafe { sums.part(0, count * crew.parts()) };
         self.map.solve(sums, count, key.map(KeyRows::squares), factor, &mut mix.matrix);
-        mix.product.set(&mix.matrix);
+        mix.product.set(&mix.matrix.weights);
     }
 }
 
 impl Mix {
+    /// Bytes that it takes.
+    pub(in super::super) fn bytes(&self) -> usize {
+        self.product.bytes() + self.matrix.bytes()
+    }
+
     /// `add` + mix · v.
     ///
     /// # Safety
@@ -144,6 +149,12 @@ impl Mix {
             let mut places = [Row::default(); ROWS];
             for first in rows.clone().step_by(ROWS) {
                 let count = (rows.end - first).min(ROWS);
+                for row in first + ROWS..rows.end.min(first + 2 * ROWS) {
+                    let range = row * layout.row..row * layout.row + layout.width;
+                    prefetch(v, layout.channels, layout.plane, range.clone());
+                    prefetch(add, layout.channels, layout.plane, range.clone());
+                    prefetch_place(out, layout.channels, layout.plane, range);
+                }
                 for (index, place) in places.iter_mut().enumerate() {
                     let at = (first + index) * layout.row;
                     *place = Row { input: at, output: at, add: at };
@@ -188,8 +199,31 @@ struct Pass<'a> {
     qk: &'a mut [f32],
 }
 
+impl Pass<'_> {
+    /// Asks for the rows that the next [`Roll::make`] and [`Roll::take`] read.
+    fn prefetch(&self, row: usize) {
+        let Self { layout, tile, .. } = *self;
+        let channels = self.attention.map.channels();
+        for row in row..layout.height.min(row + ROWS) {
+            let range = row * layout.row + tile.read_first..row * layout.row + tile.read_end;
+            match self.source {
+                Source::Features(x) => prefetch(x, channels, layout.plane, range.clone()),
+                Source::Mixed { v, y, .. } => {
+                    prefetch(v, channels, layout.plane, range.clone());
+                    prefetch(y, channels, layout.plane, range.clone());
+                }
+            }
+            prefetch_place(self.v, channels, layout.plane, range.clone());
+            if let Some(key) = self.key {
+                prefetch(key.rows(), channels, layout.plane, range);
+            }
+        }
+    }
+}
+
 impl Roll for Pass<'_> {
     fn make(&mut self, rows: Range<usize>) {
+        self.prefetch(rows.end - 1);
         let Self { attention, layout, tile, sizes, .. } = *self;
         let (pixels, kept_row) = (tile.read_pixels(), tile.kept_row());
         let (mut places, mut mixed) = ([Row::default(); ROWS], [Row::default(); ROWS]);

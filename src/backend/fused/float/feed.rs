@@ -5,10 +5,10 @@
 use super::super::crew::Crew;
 use super::super::memory::{Layout, spread};
 use super::super::program::{Gdfn, Norm};
-use super::super::strip::{KEPT, Roll, Tile, slot};
+use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
 use super::{carve, kernels, product, tiles};
-use crate::backend::kernels::Shared;
 use crate::backend::kernels::float::{self, Form, Product, ROWS, Row, Run, depthwise_gated};
+use crate::backend::kernels::{Shared, prefetch, prefetch_place};
 use std::ops::Range;
 
 /// x + project_out(GELU(a)·b) with a, b = depthwise(point(norm(x))).
@@ -32,7 +32,7 @@ impl Feed {
         }
     }
 
-    fn tiles(&self, layout: Layout) -> Vec<Tile> {
+    fn tiles(&self, layout: Layout) -> Tiles {
         let floats =
             ROWS * self.point.inputs() + KEPT * self.point.outputs() + ROWS * self.project_out.inputs();
         tiles(layout, floats)
@@ -52,7 +52,7 @@ impl Feed {
             let Sizes { normed, kept, gated } = self.sizes(tile);
             normed * self.point.inputs() + kept * self.point.outputs() + gated * self.project_out.inputs()
         };
-        self.tiles(layout).iter().map(floats).max().unwrap_or(0)
+        self.tiles(layout).map(|tile| floats(&tile)).max().unwrap_or(0)
     }
 
     /// # Safety
@@ -60,7 +60,7 @@ impl Feed {
     pub(in super::super) unsafe fn run(&self, crew: &Crew, layout: Layout, x: &[f32], out: &Shared<'_, f32>) {
         let tiles = self.tiles(layout);
         crew.rows(layout.height, |_, rows, scratch| {
-            for tile in &tiles {
+            for ref tile in tiles.clone() {
                 let sizes = self.sizes(tile);
                 let mut rest = &mut *scratch;
                 let normed = carve(&mut rest, sizes.normed * self.point.inputs());
@@ -97,6 +97,11 @@ impl Roll for Pass<'_> {
     fn make(&mut self, rows: Range<usize>) {
         let Self { feed, layout, tile, sizes, .. } = *self;
         let (pixels, kept_row) = (tile.read_pixels(), tile.kept_row());
+        for row in rows.end - 1..layout.height.min(rows.end - 1 + ROWS) {
+            let range = row * layout.row + tile.read_first..row * layout.row + tile.read_end;
+            prefetch(self.x, feed.point.inputs(), layout.plane, range.clone());
+            prefetch_place(self.out, feed.point.inputs(), layout.plane, range);
+        }
         let mut places = [Row::default(); ROWS];
         let mut count = 0;
         for row in rows.clone() {

@@ -12,7 +12,7 @@ pub(super) use prompt::{KeyRows, Prompted};
 
 use super::memory::Layout;
 use super::program::{Layer, Weights};
-use super::strip::Tile;
+use super::strip::{Tile, Tiles};
 use crate::backend::kernels::float::{Form, Product};
 
 /// Floats that one thread works on between caches: a good part of what a second-level cache of a
@@ -20,12 +20,12 @@ use crate::backend::kernels::float::{Form, Product};
 const CACHED: usize = 160 << 10;
 
 /// Columns of a picture that are worked on at once where each takes so many floats.
-fn tiles(layout: Layout, floats_per_column: usize) -> Vec<Tile> {
+fn tiles(layout: Layout, floats_per_column: usize) -> Tiles {
     Tile::split(layout.width, CACHED / floats_per_column.max(1))
 }
 
 /// The weights of a layer of floats.
-fn floats(layer: &Layer) -> &[f32] {
+pub(super) fn floats(layer: &Layer) -> &[f32] {
     match &layer.weights {
         Weights::Float(weights) => weights,
         Weights::Int { .. } => &[],
@@ -37,12 +37,12 @@ pub(super) fn product(form: Form, layer: &Layer) -> Product {
 }
 
 /// One kernel of 3×3 for each channel.
-fn kernels(layer: &Layer) -> Vec<[f32; 9]> {
+pub(super) fn kernels(layer: &Layer) -> Vec<[f32; 9]> {
     floats(layer).as_chunks::<9>().0.to_vec()
 }
 
 /// A part of scratch memory; parts don't overlap.
-fn carve<'a>(scratch: &mut &'a mut [f32], floats: usize) -> &'a mut [f32] {
+pub(super) fn carve<'a>(scratch: &mut &'a mut [f32], floats: usize) -> &'a mut [f32] {
     let floats = floats.min(scratch.len());
     let (part, rest) = std::mem::take(scratch).split_at_mut(floats);
     *scratch = rest;

@@ -11,7 +11,7 @@ use crate::backend::kernels::{Shared, vectorised};
 #[derive(Debug)]
 pub(in super::super) struct KeyRows {
     rows: Buffer,
-    squares: Vec<f32>,
+    squares: Vec<f64>,
 }
 
 impl KeyRows {
@@ -29,12 +29,12 @@ impl KeyRows {
     }
 
     /// The sum of each channel's squares.
-    pub(super) fn squares(&self) -> &[f32] {
+    pub(super) fn squares(&self) -> &[f64] {
         &self.squares
     }
 
     pub(in super::super) fn bytes(&self) -> usize {
-        self.rows.bytes()
+        self.rows.bytes() + size_of_val(self.squares.as_slice())
     }
 }
 
@@ -57,19 +57,38 @@ impl Prompted {
 
     /// Floats that a thread needs of its own.
     pub(in super::super) fn scratch(&self, layout: Layout) -> usize {
-        framed_row(layout) * (layout.height + 2)
+        framed_row(layout) * (layout.height + 2) + layout.width
     }
 
     /// Makes k for the degradation d.
     pub(in super::super) fn make(&self, crew: &Crew, layout: Layout, d: &[f32], key: &mut KeyRows) {
+        key.squares.fill(0.0);
+        let (rows, squares) = (Shared::new(key.rows.floats()), Shared::new(&mut key.squares));
+        self.each_row(crew, layout, d, |channel, y, row| {
+            let at = channel * layout.plane + y * layout.row;
+            // SAFETY: each channel is made by one thread.
+            let (to, square) = unsafe { (rows.part(at, layout.width), squares.part(channel, 1)) };
+            to.copy_from_slice(row);
+            square[0] += row.iter().map(|x| f64::from(x * x)).sum::<f64>();
+        });
+    }
+
+    /// Makes k for the degradation d, and hands out its rows by channel and number, those of a channel
+    /// on one thread.
+    pub(in super::super) fn each_row(
+        &self,
+        crew: &Crew,
+        layout: Layout,
+        d: &[f32],
+        put: impl Fn(usize, usize, &[f32]) + Sync,
+    ) {
         let prompt = self.mixed(d);
         let small = self.resized_rows(&prompt, layout.height);
         let channels = self.prompt.channels;
         let columns: Vec<[(usize, f32); 2]> = ends(self.prompt.side, layout.width);
-        let rows = Shared::new(key.rows.floats());
-        let squares = Shared::new(&mut key.squares);
         crew.each(layout.channels, |_, channel, scratch| {
-            let framed = &mut scratch[..self.scratch(layout)];
+            let (row, rest) = scratch.split_at_mut(layout.width);
+            let framed = &mut rest[..framed_row(layout) * (layout.height + 2)];
             framed.fill(0.0);
             let weights = &self.key.point[channel * channels..][..channels];
             let mut line = vec![0.0; self.prompt.side];
@@ -85,19 +104,15 @@ impl Prompted {
                     line.iter_mut().zip(from).for_each(|(sum, x)| *sum += weight * x);
                 }
                 for (to, [low, high]) in framed[1..].iter_mut().zip(&columns) {
-                    *to = line[low.0] * low.1 + line[high.0] * high.1;
+                    *to = line[low.0] * low.1 + line[high.0] * high.1 + self.key.point_bias[channel];
                 }
             }
-            // SAFETY: each channel is made by one thread.
-            let (plane, square) =
-                unsafe { (rows.part(channel * layout.plane, layout.plane), squares.part(channel, 1)) };
             let kernel = &self.key.depthwise[9 * channel..][..9];
-            let mut sum = 0.0;
-            for (y, to) in plane.chunks_exact_mut(layout.row).take(layout.height).enumerate() {
+            for y in 0..layout.height {
                 let rows = &framed[y * framed_row(layout)..][..3 * framed_row(layout)];
-                sum += convolve(rows, framed_row(layout), kernel, &mut to[..layout.width]);
+                convolve(rows, framed_row(layout), (kernel, self.key.depthwise_bias[channel]), row);
+                put(channel, y, row);
             }
-            square[0] = sum as f32;
         });
     }
 
@@ -144,17 +159,16 @@ fn ends(from: usize, to: usize) -> Vec<[(usize, f32); 2]> {
     (0..to).map(end).collect()
 }
 
-/// One row of a 3×3 convolution; the sum of its squares.
-fn convolve(rows: &[f32], stride: usize, kernel: &[f32], to: &mut [f32]) -> f64 {
+/// One row of a 3×3 convolution.
+fn convolve(rows: &[f32], stride: usize, (kernel, bias): (&[f32], f32), to: &mut [f32]) {
     vectorised(
         #[inline(always)]
         || {
-            to.fill(0.0);
+            to.fill(bias);
             for (tap, weight) in kernel.iter().enumerate() {
                 let from = &rows[tap / 3 * stride + tap % 3..];
                 to.iter_mut().zip(from).for_each(|(sum, x)| *sum += weight * x);
             }
-            to.iter().map(|x| f64::from(x * x)).sum()
         },
     )
 }

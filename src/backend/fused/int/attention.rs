@@ -1,15 +1,15 @@
 //! Attention over channels on integers, in two passes: one makes q, k and v, sums up q·kᵀ and keeps
-//! v; the other multiplies v by project_out · map, one matrix that is rounded to int8, each row with
-//! a scale of its own.
+//! v; the other multiplies v by project_out · map, see [`Mix`].
 #![allow(unsafe_code)]
 
 use super::super::crew::Crew;
 use super::super::map::Map;
 use super::super::memory::{Layout, as_bytes, as_floats, spread};
 use super::super::program;
-use super::super::strip::{KEPT, Roll, Tile, slot};
+use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
 use super::key::KeyRows;
-use super::{Numbers, Raised, carve, kept_row, multiply, tiles};
+use super::mix::Mix;
+use super::{Numbers, Raised, carve, carve_offsets, kept_row, multiply, offset_bytes, tiles};
 use crate::backend::kernels::Shared;
 use crate::backend::kernels::float::ROWS;
 use crate::backend::kernels::int8::{
@@ -17,7 +17,7 @@ use crate::backend::kernels::int8::{
 };
 use crate::backend::kernels::vectorised;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 /// MDTA, or Φ where k comes from a prompt.
 #[derive(Debug)]
@@ -30,20 +30,11 @@ pub(in super::super) struct Attention {
     codes: [Raised; 3],
     key: Option<Raised>,
     map: Map,
+    /// What the projection adds.
+    bias: Vec<f32>,
     heads: usize,
     /// Of the input and of the first product.
     channels: [usize; 2],
-}
-
-/// What an attention makes of a picture.
-#[derive(Debug)]
-pub(in super::super) struct Mix {
-    /// project_out · map, times a factor.
-    product: Product,
-    matrix: Vec<f32>,
-    cosines: Vec<f32>,
-    /// Of each thread.
-    sums: Vec<Mutex<Gram>>,
 }
 
 /// What q, k and v are made of.
@@ -78,6 +69,7 @@ impl Attention {
             depthwise: depthwise.depthwise(form),
             key,
             map: Map::new(attention),
+            bias: attention.project_bias.clone(),
             heads: attention.heads,
             channels: [attention.point.inputs, attention.point.outputs],
         })
@@ -85,15 +77,8 @@ impl Attention {
 
     /// What [`Attention::gather`] works in, on so many threads.
     pub(in super::super) fn mix(&self, threads: usize) -> Mix {
-        let channels = self.map.channels();
-        let matrix = vec![0.0; channels * channels];
         let gram = Gram::new(self.form, self.heads, self.map.per_head());
-        Mix {
-            product: self.product(&matrix),
-            cosines: vec![0.0; self.map.products()],
-            sums: (0..threads).map(|_| Mutex::new(gram.clone())).collect(),
-            matrix,
-        }
+        Mix::new(self.form, &self.map, gram, threads)
     }
 
     /// Room for k, where it comes from a prompt.
@@ -101,20 +86,7 @@ impl Attention {
         self.key.map(|code| KeyRows::new(code, layout))
     }
 
-    /// A matrix for v.
-    fn product(&self, matrix: &[f32]) -> Product {
-        let channels = self.map.channels();
-        let (mut weights, mut multipliers) = (Vec::with_capacity(matrix.len()), Vec::with_capacity(channels));
-        for row in matrix.chunks_exact(channels) {
-            let most = row.iter().fold(0.0f32, |most, weight| most.max(weight.abs()));
-            let factor = if most > 0.0 { 127.0 / most } else { 0.0 };
-            weights.extend(row.iter().map(|weight| (weight * factor).round_ties_even() as i8));
-            multipliers.push(most / 127.0 * self.codes[2].scale);
-        }
-        Product::new(self.form, &weights, &vec![0; channels], &multipliers, self.codes[2].zero.into())
-    }
-
-    fn tiles(&self, layout: Layout) -> Vec<Tile> {
+    fn tiles(&self, layout: Layout) -> Tiles {
         let [inputs, outputs] = self.channels;
         tiles(layout, 5 * inputs + KEPT * outputs + 2 * ROWS * self.map.channels())
     }
@@ -135,9 +107,11 @@ impl Attention {
         let [inputs, outputs] = self.channels;
         let bytes = |tile: &Tile| {
             let sizes = Self::sizes(tile);
-            5 * sizes.source * inputs + sizes.kept * outputs + sizes.rows * 2 * self.map.channels() + 4 * TILE
+            let own = 2 * offset_bytes(inputs) + self.point.panel();
+            let summed = sizes.rows * 2 * self.map.channels();
+            5 * sizes.source * inputs + sizes.kept * outputs + summed + own + 5 * TILE
         };
-        self.tiles(layout).iter().map(bytes).max().unwrap_or(0).div_ceil(size_of::<f32>())
+        self.tiles(layout).map(|tile| bytes(&tile)).max().unwrap_or(0).div_ceil(size_of::<f32>())
     }
 
     /// Makes v, and the matrix that mixes it, times `factor`.
@@ -156,19 +130,20 @@ impl Attention {
         let (tiles, [inputs, outputs]) = (self.tiles(layout), self.channels);
         mix.sums.iter_mut().for_each(|sums| sums.get_mut().unwrap_or_else(PoisonError::into_inner).clear());
         let all_sums = &mix.sums;
-        crew.rows(layout.height, |worker, rows, scratch| {
-            let Some(sums) = all_sums.get(worker) else { return };
+        crew.rows(layout.height, |turn, rows, scratch| {
+            let Some(sums) = all_sums.get(turn.worker) else { return };
             let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut panel = Vec::new();
-            for tile in &tiles {
+            for ref tile in tiles.clone() {
                 let sizes = Self::sizes(tile);
                 let mut rest = as_bytes(scratch);
                 let from = carve(&mut rest, sizes.source * inputs);
                 let floats = as_floats(carve(&mut rest, 4 * sizes.source * inputs));
                 let kept = carve(&mut rest, sizes.kept * outputs);
                 let qk = carve(&mut rest, sizes.rows * 2 * self.map.channels());
-                let offsets: Vec<usize> = (0..inputs).map(|channel| channel * sizes.source).collect();
-                let v_offsets: Vec<usize> = (0..inputs).map(|channel| channel * layout.plane).collect();
+                let offsets = carve_offsets(&mut rest, inputs, sizes.source);
+                let v_offsets = carve_offsets(&mut rest, inputs, layout.plane);
+                // The product that mixes a former v has as many inputs.
+                let panel = carve(&mut rest, self.point.panel());
                 let mut pass = Pass {
                     attention: self,
                     layout,
@@ -177,13 +152,13 @@ impl Attention {
                     source,
                     key,
                     v,
-                    offsets: [&offsets, &v_offsets],
+                    offsets: [offsets, v_offsets],
                     sums: &mut sums,
                     from,
                     floats,
                     kept,
                     qk,
-                    panel: &mut panel,
+                    panel,
                 };
                 pass.roll(rows.clone());
             }
@@ -193,49 +168,9 @@ impl Attention {
         all.for_each(|other| first.merge(other));
         let q = self.codes[2].pair();
         let k = key.map_or(q, |key| key.code().pair());
-        first.cosines(q, k, self.map.epsilon(), &mut mix.cosines);
-        let (per_head, cosines) = (self.map.per_head(), &mix.cosines);
-        let cosine =
-            |head: usize, row: usize, column: usize| cosines[(head * per_head + row) * per_head + column];
-        self.map.fold(&cosine, factor, &mut mix.matrix);
-        mix.product = self.product(&mix.matrix);
-    }
-}
-
-impl Mix {
-    /// `add` + mix · v.
-    ///
-    /// # Safety
-    /// Nobody else may have the output in hands.
-    pub(in super::super) unsafe fn apply(
-        &self,
-        crew: &Crew,
-        layout: Layout,
-        add: &[f32],
-        v: &[u8],
-        out: &Shared<'_, f32>,
-    ) {
-        let offsets: Vec<usize> = (0..layout.channels).map(|channel| channel * layout.plane).collect();
-        crew.rows(layout.height, |_, rows, _| {
-            let mut panel = Vec::new();
-            let inputs = Rows { bytes: v, offsets: &offsets, element: Byte::U8 };
-            let output = Output::Added { values: out.within(0..out.len()), add };
-            for row in rows {
-                let at = row * layout.row;
-                // SAFETY: threads have rows of their own.
-                unsafe {
-                    multiply(
-                        &self.product,
-                        &inputs,
-                        at,
-                        layout.width,
-                        &output,
-                        (at, layout.plane),
-                        &mut panel,
-                    );
-                }
-            }
-        });
+        first.cosines(q, k, self.map.epsilon(), &mut mix.matrix.cosines);
+        self.map.fold(factor, &mut mix.matrix);
+        mix.round(&self.bias, factor, self.codes[2]);
     }
 }
 
@@ -266,7 +201,7 @@ struct Pass<'a> {
     kept: &'a mut [u8],
     /// Rows of q, and of k where it doesn't come from a prompt.
     qk: &'a mut [u8],
-    panel: &'a mut Vec<u8>,
+    panel: &'a mut [u8],
 }
 
 impl Pass<'_> {

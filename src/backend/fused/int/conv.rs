@@ -5,11 +5,11 @@ use super::super::crew::Crew;
 use super::super::memory::{Layout, as_bytes, as_floats, spread};
 use super::super::program::{Layer, Resample};
 use super::super::resample::scatter;
-use super::super::strip::{KEPT, Roll, Tile, slot};
-use super::{Numbers, Raised, carve, kept_row, multiply, tiles};
+use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
+use super::{Numbers, Raised, carve, carve_offsets, kept_row, multiply, offset_bytes, tiles};
 use crate::backend::kernels::Shared;
 use crate::backend::kernels::float::ROWS;
-use crate::backend::kernels::int8::{Byte, Form, Output, Product, Rows};
+use crate::backend::kernels::int8::{Byte, Form, Output, Product, Rows, TILE};
 use std::ops::Range;
 
 /// A convolution of bytes, which takes and gives floats.
@@ -39,7 +39,7 @@ impl Conv {
         Some(Self { product, code, rounding, resample, inputs, outputs, taps })
     }
 
-    fn tiles(&self, layout: Layout) -> Vec<Tile> {
+    fn tiles(&self, layout: Layout) -> Tiles {
         tiles(layout, KEPT * self.inputs + 4 * ROWS * self.outputs)
     }
 
@@ -51,9 +51,10 @@ impl Conv {
     pub(in super::super) fn scratch(&self, layout: Layout) -> usize {
         let bytes = |tile: &Tile| {
             let sizes = Self::sizes(tile);
-            sizes.kept * self.inputs + 4 * sizes.made * self.outputs + 128
+            let own = offset_bytes(self.inputs * self.taps) + self.product.panel();
+            sizes.kept * self.inputs + 4 * sizes.made * self.outputs + own + 3 * TILE
         };
-        self.tiles(layout).iter().map(bytes).max().unwrap_or(0).div_ceil(size_of::<f32>())
+        self.tiles(layout).map(|tile| bytes(&tile)).max().unwrap_or(0).div_ceil(size_of::<f32>())
     }
 
     /// Runs on x, and adds what shall be added, which lies as the output does.
@@ -69,12 +70,13 @@ impl Conv {
     ) {
         let tiles = self.tiles(layout);
         crew.rows(layout.height, |_, rows, scratch| {
-            let (mut panel, mut offsets) = (Vec::new(), vec![0; self.inputs * self.taps]);
-            for tile in &tiles {
+            for ref tile in tiles.clone() {
                 let sizes = Self::sizes(tile);
                 let mut rest = as_bytes(scratch);
                 let kept = carve(&mut rest, sizes.kept * self.inputs);
                 let made = as_floats(carve(&mut rest, 4 * sizes.made * self.outputs));
+                let offsets = carve_offsets(&mut rest, self.inputs * self.taps, 0);
+                let panel = carve(&mut rest, self.product.panel());
                 let mut pass = Pass {
                     conv: self,
                     layout,
@@ -83,10 +85,10 @@ impl Conv {
                     x,
                     add,
                     out: (out_layout, out),
-                    offsets: &mut offsets,
+                    offsets,
                     kept,
                     made,
-                    panel: &mut panel,
+                    panel,
                 };
                 pass.roll(rows.clone());
             }
@@ -114,7 +116,7 @@ struct Pass<'a> {
     offsets: &'a mut [usize],
     kept: &'a mut [u8],
     made: &'a mut [f32],
-    panel: &'a mut Vec<u8>,
+    panel: &'a mut [u8],
 }
 
 impl Roll for Pass<'_> {

@@ -3,9 +3,9 @@
 
 use super::super::crew::Crew;
 use super::super::memory::{Layout, as_bytes, as_floats, spread};
-use super::super::program::{Gdfn, Norm};
-use super::super::strip::{KEPT, Roll, Tile, slot};
-use super::{Numbers, Raised, carve, kept_row, multiply, tiles};
+use super::super::program::{Gdfn, Norm, Weights};
+use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
+use super::{Numbers, Raised, carve, carve_offsets, kept_row, multiply, offset_bytes, tiles};
 use crate::backend::kernels::Shared;
 use crate::backend::kernels::float::{self, LANES, ROWS, Row, Run};
 use crate::backend::kernels::int8::{Byte, Depthwise, Form, Gate, NormBytes, Output, Product, Rows, TILE};
@@ -46,6 +46,7 @@ impl Feed {
         let code = point.output?;
         let (project_out, gated) = match Numbers::of(&gdfn.project_out) {
             Some(numbers) => (Project::Int(numbers.product(form)), Some(numbers.input.pair())),
+            None if matches!(gdfn.project_out.weights, Weights::Int { .. }) => return None,
             None => (Project::Float(super::super::float::product(forms.0, &gdfn.project_out)), None),
         };
         let input = point.input.pair();
@@ -65,7 +66,7 @@ impl Feed {
         })
     }
 
-    fn tiles(&self, layout: Layout) -> Vec<Tile> {
+    fn tiles(&self, layout: Layout) -> Tiles {
         let [channels, hidden] = self.channels;
         tiles(layout, channels + (2 * KEPT + self.gated_bytes() * ROWS) * hidden)
     }
@@ -75,6 +76,14 @@ impl Feed {
         match self.gate {
             Gating::Bytes(..) => 1,
             Gating::Floats(_) => size_of::<f32>(),
+        }
+    }
+
+    /// Bytes that the products work in.
+    fn panel(&self) -> usize {
+        match &self.project_out {
+            Project::Int(product) => product.panel().max(self.point.panel()),
+            Project::Float(_) => self.point.panel(),
         }
     }
 
@@ -103,28 +112,27 @@ impl Feed {
         let bytes = |tile: &Tile| {
             let sizes = self.sizes(tile);
             let halves = self.half_bytes() * 2 * ROWS * sizes.gated_row;
-            sizes.normed * channels + (2 * sizes.kept + sizes.gated) * hidden + halves + 4 * TILE
+            let own = offset_bytes(channels) + offset_bytes(hidden) + self.panel();
+            sizes.normed * channels + (2 * sizes.kept + sizes.gated) * hidden + halves + own + 5 * TILE
         };
-        self.tiles(layout).iter().map(bytes).max().unwrap_or(0).div_ceil(size_of::<f32>())
+        self.tiles(layout).map(|tile| bytes(&tile)).max().unwrap_or(0).div_ceil(size_of::<f32>())
     }
 
     /// # Safety
     /// Nobody else may have the output in hands.
     pub(in super::super) unsafe fn run(&self, crew: &Crew, layout: Layout, x: &[f32], out: &Shared<'_, f32>) {
         let ([channels, hidden], tiles) = (self.channels, self.tiles(layout));
-        let offsets: Vec<usize> = (0..channels.max(hidden)).collect();
         crew.rows(layout.height, |_, rows, scratch| {
-            let mut panel = Vec::new();
-            for tile in &tiles {
+            for ref tile in tiles.clone() {
                 let sizes = self.sizes(tile);
                 let mut rest = as_bytes(scratch);
                 let normed = carve(&mut rest, sizes.normed * channels);
                 let kept = carve(&mut rest, sizes.kept * 2 * hidden);
                 let halves = carve(&mut rest, self.half_bytes() * 2 * ROWS * sizes.gated_row);
                 let gated = carve(&mut rest, sizes.gated * hidden);
-                let points: Vec<usize> = offsets[..channels].iter().map(|at| at * sizes.normed).collect();
-                let gates: Vec<usize> = offsets[..hidden].iter().map(|at| at * sizes.gated).collect();
-                let offsets = [points.as_slice(), gates.as_slice()];
+                let points = carve_offsets(&mut rest, channels, sizes.normed);
+                let gates = carve_offsets(&mut rest, hidden, sizes.gated);
+                let panel = carve(&mut rest, self.panel());
                 let mut pass = Pass {
                     feed: self,
                     layout,
@@ -132,12 +140,12 @@ impl Feed {
                     sizes,
                     x,
                     out,
-                    offsets,
+                    offsets: [points, gates],
                     normed,
                     kept,
                     halves,
                     gated,
-                    panel: &mut panel,
+                    panel,
                 };
                 pass.roll(rows.clone());
             }
@@ -169,7 +177,7 @@ struct Pass<'a> {
     /// Rows of a gate and of a value.
     halves: &'a mut [u8],
     gated: &'a mut [u8],
-    panel: &'a mut Vec<u8>,
+    panel: &'a mut [u8],
 }
 
 impl Roll for Pass<'_> {

@@ -1,10 +1,11 @@
 //! k of Φ in bytes.
+#![allow(unsafe_code)]
 
 use super::super::crew::Crew;
 use super::super::float;
 use super::super::memory::Layout;
 use super::Raised;
-use crate::Result;
+use crate::backend::kernels::Shared;
 
 /// k at one size of the picture.
 #[derive(Debug)]
@@ -20,19 +21,14 @@ impl KeyRows {
     }
 
     /// Makes k for the degradation d.
-    ///
-    /// # Errors
-    /// [`crate::Error::Model`] where there is no memory for it.
-    pub(in super::super) fn make(
-        &mut self,
-        prompted: &float::Prompted,
-        crew: &Crew,
-        d: &[f32],
-    ) -> Result<()> {
-        let mut floats = float::KeyRows::new(self.layout)?;
-        prompted.make(crew, self.layout, d, &mut floats);
-        self.code.encode(floats.rows(), &mut self.bytes);
-        Ok(())
+    pub(in super::super) fn make(&mut self, prompted: &float::Prompted, crew: &Crew, d: &[f32]) {
+        let Self { code, layout, bytes } = self;
+        let all = Shared::new(bytes);
+        prompted.each_row(crew, *layout, d, |channel, y, row| {
+            // SAFETY: each channel is made by one thread.
+            let to = unsafe { all.part(channel * layout.plane + y * layout.row, layout.width) };
+            code.encode(row, to);
+        });
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -7,15 +7,17 @@ mod attention;
 mod conv;
 mod feed;
 mod key;
+mod mix;
 
-pub(super) use attention::{Attention, Mix, Source};
+pub(super) use attention::{Attention, Source};
 pub(super) use conv::Conv;
 pub(super) use feed::Feed;
 pub(super) use key::KeyRows;
+pub(super) use mix::Mix;
 
-use super::memory::Layout;
+use super::memory::{Layout, as_offsets};
 use super::program::{Code, Layer, Weights};
-use super::strip::Tile;
+use super::strip::{Tile, Tiles};
 use crate::backend::kernels::int8::{Byte, Coder, Depthwise, Form, Output, Product, Rows, SLACK, TILE};
 use crate::backend::kernels::{Shared, vectorised};
 
@@ -25,24 +27,24 @@ const CACHED: usize = 640 << 10;
 
 /// How bytes inside a block are coded.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Raised {
-    scale: f32,
+pub(super) struct Raised {
+    pub(super) scale: f32,
     /// As uint8.
-    zero: u8,
+    pub(super) zero: u8,
 }
 
 impl Raised {
-    fn of(code: &Code) -> Option<Self> {
+    pub(super) fn of(code: &Code) -> Option<Self> {
         let zero = u8::try_from(code.element.raised(code.zero)).ok()?;
         Some(Self { scale: code.scale, zero })
     }
 
-    fn pair(self) -> (f32, i32) {
+    pub(super) fn pair(self) -> (f32, i32) {
         (self.scale, self.zero.into())
     }
 
     /// Codes floats.
-    fn encode(self, values: &[f32], to: &mut [u8]) {
+    pub(super) fn encode(self, values: &[f32], to: &mut [u8]) {
         Coder::new(Byte::U8, self.zero.into()).scaled(values, self.scale.recip(), to);
     }
 
@@ -60,23 +62,23 @@ impl Raised {
         );
     }
 
-    fn output(self, values: Shared<'_, u8>) -> Output<'_> {
+    pub(super) fn output(self, values: Shared<'_, u8>) -> Output<'_> {
         Output::Bytes { values, element: Byte::U8, zero: self.zero.into() }
     }
 }
 
 /// The numbers of a layer of bytes, and how these are coded.
-struct Numbers<'a> {
+pub(super) struct Numbers<'a> {
     values: &'a [i8],
     bias: &'a [i32],
     /// What sums are multiplied by.
     multipliers: Vec<f32>,
-    input: Raised,
+    pub(super) input: Raised,
     output: Option<Raised>,
 }
 
 impl<'a> Numbers<'a> {
-    fn of(layer: &'a Layer) -> Option<Self> {
+    pub(super) fn of(layer: &'a Layer) -> Option<Self> {
         let Weights::Int { values, scales, bias, input } = &layer.weights else { return None };
         let (input, output) = (Raised::of(input)?, layer.output.as_ref().map(Raised::of));
         let output = match output {
@@ -88,17 +90,17 @@ impl<'a> Numbers<'a> {
         Some(Self { values, bias, multipliers, input, output })
     }
 
-    fn product(&self, form: Form) -> Product {
+    pub(super) fn product(&self, form: Form) -> Product {
         Product::new(form, self.values, self.bias, &self.multipliers, self.input.zero.into())
     }
 
-    fn depthwise(&self, form: Form) -> Depthwise {
+    pub(super) fn depthwise(&self, form: Form) -> Depthwise {
         Depthwise::new(form, self.values, self.bias, &self.multipliers, self.input.zero.into())
     }
 }
 
 /// Columns of a picture that are worked on at once where each takes so many bytes.
-fn tiles(layout: Layout, bytes_per_column: usize) -> Vec<Tile> {
+fn tiles(layout: Layout, bytes_per_column: usize) -> Tiles {
     Tile::split(layout.width, CACHED / bytes_per_column.max(1))
 }
 
@@ -112,14 +114,14 @@ fn kept_row(tile: &Tile) -> usize {
 /// # Safety
 /// Nobody else may have these pixels of the output in hands.
 #[allow(unsafe_code)]
-unsafe fn multiply(
+pub(super) unsafe fn multiply(
     product: &Product,
     rows: &Rows<'_>,
     at: usize,
     pixels: usize,
     output: &Output<'_>,
     (out_at, stride): (usize, usize),
-    panel: &mut Vec<u8>,
+    panel: &mut [u8],
 ) {
     for start in (0..pixels).step_by(TILE) {
         let count = TILE.min(pixels - start);
@@ -128,8 +130,20 @@ unsafe fn multiply(
     }
 }
 
+/// Bytes that [`carve_offsets`] takes for so many.
+pub(super) fn offset_bytes(count: usize) -> usize {
+    (count * size_of::<usize>()).next_multiple_of(TILE)
+}
+
+/// Scratch memory that says where channels begin that are `stride` from each other.
+pub(super) fn carve_offsets<'a>(scratch: &mut &'a mut [u8], count: usize, stride: usize) -> &'a mut [usize] {
+    let offsets = &mut as_offsets(carve(scratch, offset_bytes(count)))[..count];
+    offsets.iter_mut().enumerate().for_each(|(channel, offset)| *offset = channel * stride);
+    offsets
+}
+
 /// A part of scratch memory; parts don't overlap.
-fn carve<'a>(scratch: &mut &'a mut [u8], bytes: usize) -> &'a mut [u8] {
+pub(super) fn carve<'a>(scratch: &mut &'a mut [u8], bytes: usize) -> &'a mut [u8] {
     let bytes = bytes.next_multiple_of(TILE).min(scratch.len());
     let (part, rest) = std::mem::take(scratch).split_at_mut(bytes);
     *scratch = rest;

@@ -100,8 +100,10 @@ impl<'a> Graph<'a> {
             && point.outputs == depthwise.outputs
             && point.inputs == channels
             && [project_out.outputs, project_out.inputs] == [channels; 2];
-        let project_out = plain(project_out.weights).filter(|_| sound)?;
-        Some(Attention { heads, point, depthwise, key, temperature, project_out, epsilon })
+        let (project_out, project_bias) = plain(project_out);
+        let attention =
+            Attention { heads, point, depthwise, key, temperature, project_out, project_bias, epsilon };
+        sound.then_some(attention)
     }
 
     fn read_key(&self, [point, depthwise]: [Conv<'a>; 2], is_int: bool, channels: usize) -> Option<Key> {
@@ -111,8 +113,8 @@ impl<'a> Graph<'a> {
         let sound = of_integers == is_int
             && output.is_some() == is_int
             && [point.outputs, depthwise.outputs] == [channels; 2];
-        let (point, depthwise) = (plain(point.weights)?, plain(depthwise.weights)?);
-        sound.then_some(Key { point, depthwise, output })
+        let ((point, point_bias), (depthwise, depthwise_bias)) = (plain(point), plain(depthwise));
+        sound.then_some(Key { point, point_bias, depthwise, depthwise_bias, output })
     }
 
     /// τ, `[heads, 1, 1]`.

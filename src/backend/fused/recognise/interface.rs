@@ -43,13 +43,13 @@ impl<'a> Interface<'a> {
 }
 
 /// The type of a value of floats.
-fn kind(info: &ValueInfoProto) -> Option<&type_proto::Tensor> {
+pub(super) fn kind(info: &ValueInfoProto) -> Option<&type_proto::Tensor> {
     let Some(type_proto::Value::TensorType(tensor)) = &info.r#type.as_ref()?.value else { return None };
     (tensor.elem_type == DataType::Float as i32).then_some(tensor)
 }
 
 /// The extents of a value of floats, none for what a symbol stands for.
-fn extents(info: &ValueInfoProto) -> Option<Vec<Option<usize>>> {
+pub(super) fn extents(info: &ValueInfoProto) -> Option<Vec<Option<usize>>> {
     let dims = &kind(info)?.shape.as_ref()?.dim;
     let extent = |dim: &tract_onnx::pb::tensor_shape_proto::Dimension| match &dim.value {
         Some(dimension::Value::DimValue(extent)) => {

@@ -103,7 +103,12 @@ impl<'a> Graph<'a> {
         sound.then_some(Layer { outputs, inputs, taps: side * side, weights, output })
     }
 
-    fn integers(&self, node: &NodeProto, weight: &str, input: Code) -> Option<(Weights, Vec<usize>)> {
+    pub(super) fn integers(
+        &self,
+        node: &NodeProto,
+        weight: &str,
+        input: Code,
+    ) -> Option<(Weights, Vec<usize>)> {
         let reader::Weights { values, shape, scales } = self.coded(weight, 0)?;
         let steps: Vec<f32> = scales.iter().map(|scale| scale * input.scale).collect();
         node.input.iter().skip(2).try_for_each(|bias| self.spend_on(bias))?;
@@ -146,7 +151,7 @@ impl<'a> Graph<'a> {
         (!values.is_empty()).then_some(values)
     }
 
-    fn coded(&self, value: &str, axis: i64) -> Option<reader::Weights> {
+    pub(super) fn coded(&self, value: &str, axis: i64) -> Option<reader::Weights> {
         self.spend_on(value)?;
         self.reader.weights(value, axis)
     }
@@ -172,12 +177,14 @@ fn elements(edit: &Edit, name: &str) -> Option<usize> {
     edit.shape(name)?.iter().try_fold(1usize, |product, extent| product.checked_mul(*extent))
 }
 
-/// The weights of a layer as floats, where it has no bias.
-pub(super) fn plain(weights: Weights) -> Option<Vec<f32>> {
+/// The weights of a layer as floats, and its bias.
+pub(super) fn plain(Layer { weights, outputs, .. }: Layer) -> (Vec<f32>, Vec<f32>) {
     match weights {
-        Weights::Float(values) => Some(values),
-        Weights::Int { values, scales, bias, .. } => {
-            bias.iter().all(|bias| *bias == 0).then(|| decode(&values, &scales))
+        Weights::Float(values) => (values, vec![0.0; outputs]),
+        Weights::Int { values, scales, bias, input } => {
+            let steps = bias.iter().zip(&scales);
+            let bias = steps.map(|(&bias, scale)| bias as f32 * scale * input.scale).collect();
+            (decode(&values, &scales), bias)
         }
     }
 }

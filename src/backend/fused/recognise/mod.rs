@@ -13,6 +13,9 @@ mod layers;
 mod operators;
 #[cfg(test)]
 mod tests;
+mod tower;
+
+pub(crate) use tower::recognise_tower;
 
 use super::program::{Program, Resample, Step, Value};
 use crate::onnx::edit::{Edit, int_attribute};
@@ -26,7 +29,7 @@ use tract_onnx::pb::NodeProto;
 /// The program of a restorer in float32 or int8, of symbolic or fixed size; none where the graph
 /// does anything else than a program says.
 pub(crate) fn recognise(edit: &Edit) -> Option<Program> {
-    if !operators::are_known(edit) {
+    if !operators::are_known(edit, operators::of_restorer) {
         return None;
     }
     let interface = Interface::of(edit)?;

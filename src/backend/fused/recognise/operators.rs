@@ -1,4 +1,4 @@
-//! The operators that a restorer is written in. Of any other, or one of other attributes, nothing
+//! The operators that a network is written in. Of any other, or one of other attributes, nothing
 //! is known.
 
 use crate::onnx::edit::Edit;
@@ -12,7 +12,7 @@ const OPSET: i64 = 17;
 
 /// What an attribute has to be; where it is any, whoever reads the node looks at it.
 #[derive(Clone, Copy)]
-enum Wanted {
+pub(super) enum Wanted {
     Int(i64),
     AnyInt,
     Ints(&'static [i64]),
@@ -21,21 +21,24 @@ enum Wanted {
     Text(&'static [u8]),
 }
 
-type Attributes = &'static [(&'static str, Wanted)];
+pub(super) type Attributes = &'static [(&'static str, Wanted)];
 
-/// An operator as a restorer uses it.
-struct Operator {
-    inputs: RangeInclusive<usize>,
-    outputs: RangeInclusive<usize>,
+/// An operator as a network uses it.
+pub(super) struct Operator {
+    pub(super) inputs: RangeInclusive<usize>,
+    pub(super) outputs: RangeInclusive<usize>,
     /// Attributes that it must have.
-    must: Attributes,
+    pub(super) must: Attributes,
     /// Those that it may have; what they must be is what they are where they lack.
-    may: Attributes,
+    pub(super) may: Attributes,
 }
 
-/// Whether a graph is made of known operators only, each of whose inputs is given before, by one
+/// A network's operators, by their types.
+pub(super) type Operators = fn(&str) -> Option<Operator>;
+
+/// Whether a graph is made of a network's operators only, each of whose inputs is given before, by one
 /// node alone, and each of whose outputs is wanted.
-pub(super) fn are_known(edit: &Edit) -> bool {
+pub(super) fn are_known(edit: &Edit, operators: Operators) -> bool {
     let graph = edit.proto();
     let nodes = edit.nodes();
     let taken: HashSet<&str> = nodes.iter().flat_map(|node| &node.input).map(String::as_str).collect();
@@ -49,7 +52,7 @@ pub(super) fn are_known(edit: &Edit) -> bool {
         && graph.quantization_annotation.is_empty()
         && once
         && nodes.iter().all(|node| {
-            is_known(node)
+            is_known(node, operators)
                 && node.input.iter().all(|input| given.contains(input.as_str()))
                 && node.output.iter().all(|output| {
                     given.insert(output) && (taken.contains(output.as_str()) || edit.is_output(output))
@@ -57,8 +60,8 @@ pub(super) fn are_known(edit: &Edit) -> bool {
         })
 }
 
-fn is_known(node: &NodeProto) -> bool {
-    let Some(Operator { inputs, outputs, must, may }) = operator(&node.op_type) else { return false };
+fn is_known(node: &NodeProto, operators: Operators) -> bool {
+    let Some(Operator { inputs, outputs, must, may }) = operators(&node.op_type) else { return false };
     let has = |name: &str| node.attribute.iter().any(|attribute| attribute.name == name);
     let wanted = |attribute: &AttributeProto| {
         let mut wanted = must.iter().chain(may).filter(|(name, _)| *name == attribute.name);
@@ -83,7 +86,8 @@ fn is(attribute: &AttributeProto, wanted: Wanted) -> bool {
     same && attribute.r#type == kind as i32 && attribute.ref_attr_name.is_empty()
 }
 
-fn operator(op_type: &str) -> Option<Operator> {
+/// Those of a restorer.
+pub(super) fn of_restorer(op_type: &str) -> Option<Operator> {
     use Wanted::{AnyFloat, AnyInt, AnyInts, Int, Ints, Text};
     let (inputs, must, may): (_, Attributes, Attributes) = match op_type {
         "Add" | "Sub" | "Mul" | "Div" | "Max" | "MatMul" => (2..=2, &[], &[]),

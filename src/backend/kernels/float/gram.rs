@@ -108,8 +108,8 @@ unsafe fn products<S: Simd, const M: usize, const N: usize>(simd: S, run: &Produ
                 }
                 for n in 0..N {
                     let k_pixels = load(simd, k_row.add(n * run.k.stride + pixel));
-                    for m in 0..M {
-                        sums[m][n] = mul_add(simd, q_pixels[m], k_pixels, sums[m][n]);
+                    for (sums, q_pixels) in sums.iter_mut().zip(q_pixels) {
+                        sums[n] = mul_add(simd, q_pixels, k_pixels, sums[n]);
                     }
                 }
             }

@@ -10,13 +10,17 @@
 mod depthwise;
 mod gelu;
 mod gram;
+mod moments;
 mod norm;
 mod peak;
 mod product;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use depthwise::{Rows, depthwise, depthwise_gated};
 pub(crate) use gelu::gate;
 pub(crate) use gram::{Side, gram, squares};
+pub(crate) use moments::moments;
 pub(crate) use norm::{Norm, norm};
 pub(crate) use peak::multiply_adds;
 pub(crate) use product::{Product, Row, Run};

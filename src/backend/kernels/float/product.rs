@@ -11,6 +11,8 @@ pub(crate) struct Product {
     inputs: usize,
     taps: usize,
     outputs: usize,
+    /// Whether what is below zero becomes zero at the end.
+    rectified: bool,
     /// For each block of outputs, input and tap: its weights beside each other.
     weights: Vec<f32>,
 }
@@ -42,10 +44,20 @@ pub(crate) struct Row {
 
 impl Product {
     /// Packs weights `[outputs, inputs, taps]`.
+    ///
+    /// # Panics
+    /// Where there are not as many.
     pub(crate) fn new(form: Form, weights: &[f32], outputs: usize, inputs: usize, taps: usize) -> Self {
-        let mut product = Self { form, inputs, taps, outputs, weights: vec![0.0; weights.len()] };
+        assert!(weights.len() == outputs * inputs * taps && outputs * inputs > 0);
+        let room = vec![0.0; weights.len()];
+        let mut product = Self { form, inputs, taps, outputs, rectified: false, weights: room };
         product.set(weights);
         product
+    }
+
+    /// The same with a ReLU behind it.
+    pub(crate) fn rectified(self) -> Self {
+        Self { rectified: true, ..self }
     }
 
     pub(crate) fn inputs(&self) -> usize {
@@ -54,6 +66,11 @@ impl Product {
 
     pub(crate) fn outputs(&self) -> usize {
         self.outputs
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.weights.as_slice())
     }
 
     /// Takes other weights of the same shape.
@@ -144,7 +161,7 @@ unsafe fn all<S: Simd, const V: usize>(simd: S, job: &All<'_>, row: &Row, pixel:
             let output = run.output.start().add(row.output + pixel + first * run.output_stride);
             let add =
                 run.add.map(|(add, stride)| (add.as_ptr().add(row.add + pixel + first * stride), stride));
-            let ends = Ends { input, output, add };
+            let ends = Ends { input, output, add, rectified: product.rectified };
             match count {
                 12 => sums::<S, 12, V>(simd, weights, product.inputs, run, ends),
                 11 => sums::<S, 11, V>(simd, weights, product.inputs, run, ends),
@@ -170,6 +187,7 @@ struct Ends {
     input: *const f32,
     output: *mut f32,
     add: Option<(*const f32, usize)>,
+    rectified: bool,
 }
 
 /// The sums of `N` outputs for `V` vectors of pixels.
@@ -185,7 +203,7 @@ unsafe fn sums<S: Simd, const N: usize, const V: usize>(
     ends: Ends,
 ) {
     let mut sums = [[simd.splat_f32s(0.0); V]; N];
-    let Ends { mut input, output, add } = ends;
+    let Ends { mut input, output, add, rectified } = ends;
     // SAFETY: within what the caller promises.
     unsafe {
         if let Some((add, stride)) = add {
@@ -210,6 +228,14 @@ unsafe fn sums<S: Simd, const N: usize, const V: usize>(
                 weights = weights.add(N);
             }
             input = input.add(run.input_stride);
+        }
+        // Apart from the stores, whose loops are unrolled so long as they are this simple.
+        if rectified {
+            for sums in &mut sums {
+                for sum in sums {
+                    *sum = simd.max_f32s(*sum, simd.splat_f32s(0.0));
+                }
+            }
         }
         for (channel, sums) in sums.iter().enumerate() {
             for (vector, sum) in sums.iter().enumerate() {

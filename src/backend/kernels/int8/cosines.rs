@@ -27,7 +27,8 @@ pub(crate) struct Side<'a> {
 pub(super) struct Lanes(pub(super) [i32; LANES]);
 
 /// Sums over pixels, of all heads. As vectors multiply uint8 by int8, the sums are of u·(v - 128),
-/// of u and v as they are: zeros are taken into account at the end.
+/// of u and v as they are, or, where they multiply uint8, of u·v: zeros are taken into account at the
+/// end.
 #[derive(Clone, Debug)]
 pub(crate) struct Gram {
     form: Form,
@@ -46,9 +47,18 @@ pub(crate) struct Gram {
 impl Gram {
     pub(crate) fn new(form: Form, heads: usize, per_head: usize) -> Self {
         let sums = heads * Self::sums(per_head);
-        let lanes = if form == Form::Portable { 0 } else { sums };
+        let lanes = match form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Vnni => sums,
+            _ => 0,
+        };
         let lanes = vec![Lanes([0; LANES]); lanes];
         Self { form, heads, per_head, totals: vec![0; sums], lanes, room: STEPS, pixels: 0 }
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.totals.as_slice()) + size_of_val(self.lanes.as_slice())
     }
 
     /// Sums of one head.
@@ -78,6 +88,8 @@ impl Gram {
         }
         self.pixels += (q.rows.len() * pixels) as i64;
         match self.form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Avx2 => self.portable(q, k, pixels),
             Form::Portable => self.portable(q, k, pixels),
             #[cfg(target_arch = "x86_64")]
             Form::Vnni => {
@@ -90,6 +102,21 @@ impl Gram {
                     let [q, k] = [q, k].map(|side| side.from(head * channels));
                     // SAFETY: this form was chosen because the processor has it; the rows were checked.
                     unsafe { super::vnni::gram(lanes, channels, q, k, pixels) };
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            Form::Neon | Form::NeonDot => {
+                let channels = self.per_head;
+                for (head, sums) in self.totals.chunks_exact_mut(Self::sums(channels)).enumerate() {
+                    let sides = [q, k].map(|side| side.from(head * channels));
+                    // SAFETY: as above.
+                    unsafe {
+                        if self.form == Form::NeonDot {
+                            super::neon::gram::<true>(sums, channels, sides, pixels);
+                        } else {
+                            super::neon::gram::<false>(sums, channels, sides, pixels);
+                        }
+                    }
                 }
             }
         }
@@ -133,13 +160,22 @@ impl Gram {
     /// Adds what another has added up.
     ///
     /// # Panics
-    /// Where it is of other heads.
+    /// Where it is of other heads or of another form.
     pub(crate) fn merge(&mut self, other: &Self) {
-        assert!((self.heads, self.per_head) == (other.heads, other.per_head));
+        assert!((self.form, self.heads, self.per_head) == (other.form, other.heads, other.per_head));
         for (at, total) in self.totals.iter_mut().enumerate() {
             *total += other.total(at);
         }
         self.pixels += other.pixels;
+    }
+
+    /// What v is less in the sums.
+    fn lowered(&self) -> i64 {
+        match self.form {
+            #[cfg(target_arch = "aarch64")]
+            Form::Neon | Form::NeonDot => 0,
+            _ => i64::from(FLIP),
+        }
     }
 
     fn total(&self, at: usize) -> i64 {
@@ -153,7 +189,7 @@ impl Gram {
         let q = self.total(base + channels * (channels + 1) + row);
         let k = self.total(base + channels * (channels + 3) + column);
         // Σ q(k - 128) + 128 Σ q = Σ qk.
-        product + (i64::from(FLIP) - k_zero) * q - q_zero * k + self.pixels * q_zero * k_zero
+        product + (self.lowered() - k_zero) * q - q_zero * k + self.pixels * q_zero * k_zero
     }
 
     /// The sum of (u - zero)² of a row of a side: 0 is q, 1 is k.
@@ -161,7 +197,7 @@ impl Gram {
         let channels = self.per_head;
         let at = head * Self::sums(channels) + channels * (channels + 2 * side) + row;
         let (own, plain) = (self.total(at), self.total(at + channels));
-        own + (i64::from(FLIP) - 2 * zero) * plain + self.pixels * zero * zero
+        own + (self.lowered() - 2 * zero) * plain + self.pixels * zero * zero
     }
 
     /// Fills `[heads, c, c]` with the cosines between rows of q and of k, each of a scale and a zero

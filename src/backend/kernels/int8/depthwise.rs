@@ -41,11 +41,9 @@ impl Depthwise {
     /// the activations' as uint8.
     pub(crate) fn new(form: Form, weights: &[i8], biases: &[i32], multipliers: &[f32], zero: i32) -> Self {
         let (kernels, _) = weights.as_chunks::<9>();
-        let finish = kernels
-            .iter()
-            .zip(biases)
-            .zip(multipliers)
-            .map(|((kernel, &bias), &multiplier)| Finish::new(kernel, bias, multiplier, zero));
+        let finish = kernels.iter().zip(biases).zip(multipliers).map(|((kernel, &bias), &multiplier)| {
+            Finish::new(kernel, bias, multiplier, zero - form.lowered())
+        });
         let row = |kernel: &[i8; 9], at: usize| [kernel[at], kernel[at + 1], kernel[at + 2], 0];
         let weights = kernels.iter().map(|kernel| [row(kernel, 0), row(kernel, 3), row(kernel, 6)]);
         Self { weights: weights.collect(), finish: finish.collect(), form }
@@ -115,6 +113,15 @@ impl Depthwise {
             // SAFETY: the rows and the output were checked above; this form was chosen because the
             // processor has it. The rest is handed on.
             Form::Vnni => unsafe { super::vnni::depthwise(channel, strip, output) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Form::Avx2 => unsafe { super::avx2::depthwise(channel, strip, output) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Form::Neon => unsafe { super::neon::depthwise::<false>(channel, strip, output) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Form::NeonDot => unsafe { super::neon::depthwise::<true>(channel, strip, output) },
         }
     }
 }

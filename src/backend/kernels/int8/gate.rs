@@ -24,7 +24,7 @@ pub(crate) struct Gate {
 /// zero of the output.
 #[derive(Clone, Debug)]
 pub(super) struct Bytes {
-    table: [i16; 256],
+    pub(super) table: [i16; 256],
     /// The table's low bytes, and its high ones.
     pub(super) planes: [[u8; 256]; 2],
     pub(super) bits: u32,
@@ -69,10 +69,14 @@ impl Gate {
         assert!(a.len() == b.len() && a.len() == to.len(), "a gate takes rows of one length");
         let Some(bytes) = &self.bytes else { panic!("this gate is of floats") };
         match self.form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Avx2 => bytes.row(a, b, i32::from(self.b_zero[0]), to),
             Form::Portable => bytes.row(a, b, i32::from(self.b_zero[0]), to),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: this form was chosen because the processor has it; the lengths are the same.
             Form::Vnni => unsafe { super::vnni::gate_bytes(self, bytes, a, b, to) },
+            #[cfg(target_arch = "aarch64")]
+            Form::Neon | Form::NeonDot => super::neon::gate_bytes(bytes, self.b_zero[0], a, b, to),
         }
     }
 
@@ -83,10 +87,14 @@ impl Gate {
     pub(crate) fn row_f32(&self, a: &[u8], b: &[u8], to: &mut [f32]) {
         assert!(a.len() == b.len() && a.len() == to.len(), "a gate takes rows of one length");
         match self.form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Avx2 => self.floats.row(a, b, i32::from(self.b_zero[0]), to),
             Form::Portable => self.floats.row(a, b, i32::from(self.b_zero[0]), to),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Form::Vnni => unsafe { super::vnni::gate_floats(self, &self.floats, a, b, to) },
+            #[cfg(target_arch = "aarch64")]
+            Form::Neon | Form::NeonDot => self.floats.row(a, b, i32::from(self.b_zero[0]), to),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! uint8 of a zero that is 128 higher. Weights are int8. Sums are exact int32; then
 //! `round(sum * multiplier) + zero`, ties to even, saturated.
 
-// Other processors have the portable form only, and don't read what others take.
+// Other processors have other forms, and don't read all that these take.
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 
 mod cosines;
@@ -18,6 +18,10 @@ mod product;
 #[cfg(test)]
 mod tests;
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
@@ -42,24 +46,68 @@ const FLIP: u8 = 0x80;
 pub(crate) enum Form {
     /// What the compiler makes of plain loops.
     Portable,
+    /// AVX2: products and depthwise convolutions; the rest is as in the portable form.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
     /// AVX-512 with VNNI and VBMI.
     #[cfg(target_arch = "x86_64")]
     Vnni,
+    /// Advanced SIMD of Arm.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// Advanced SIMD with FEAT_DotProd.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
 }
 
 impl Form {
-    /// All that this processor has.
+    /// All that this processor has, the fastest last.
     pub(crate) fn available() -> Vec<Self> {
+        #[allow(unused_mut)]
+        let mut forms = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
-        if vnni::is_available() {
-            return vec![Self::Portable, Self::Vnni];
+        {
+            forms.extend(avx2::is_available().then_some(Self::Avx2));
+            forms.extend(vnni::is_available().then_some(Self::Vnni));
         }
-        vec![Self::Portable]
+        #[cfg(target_arch = "aarch64")]
+        {
+            forms.push(Self::Neon);
+            forms.extend(neon::has_dot().then_some(Self::NeonDot));
+        }
+        forms
     }
 
     /// The fastest that this processor has.
     pub(crate) fn best() -> Self {
         Self::available().pop().unwrap_or(Self::Portable)
+    }
+
+    /// How much less than uint8 the activations are that it multiplies by weights.
+    fn lowered(self) -> i32 {
+        match self {
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon | Self::NeonDot => i32::from(FLIP),
+            _ => 0,
+        }
+    }
+
+    /// Inputs of a product whose weights lie beside each other.
+    fn inputs(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 2,
+            _ => 4,
+        }
+    }
+
+    /// Outputs of a product whose weights lie beside each other.
+    fn outputs(self) -> usize {
+        match self {
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon | Self::NeonDot => neon::OUTPUTS,
+            _ => 1,
+        }
     }
 }
 
@@ -122,7 +170,7 @@ fn round(value: f32) -> i32 {
 const BOUND: f32 = 1e9;
 
 /// What becomes of the sums of one output channel.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Finish {
     /// What the sum starts from: the bias, less what the zero of the activations adds.
     start: i32,

@@ -45,10 +45,17 @@ impl NormBytes {
         assert!(from + steps * stride + pixels <= x.len() && steps * to_stride + pixels <= to.len());
         let x = &x[from..];
         match self.form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Avx2 => self.portable(x, stride, to, to_stride, pixels),
             Form::Portable => self.portable(x, stride, to, to_stride, pixels),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: this form was chosen because the processor has it; the rows were checked.
             Form::Vnni => unsafe { super::vnni::norm(self, x, stride, to, to_stride, pixels) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: the rows were checked.
+            Form::Neon | Form::NeonDot => unsafe {
+                super::neon::norm(self, x, stride, to, to_stride, pixels)
+            },
         }
     }
 

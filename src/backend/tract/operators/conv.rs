@@ -121,6 +121,7 @@ impl IntConv {
         let rows = Rows { bytes: source, offsets: &offsets, element };
         let part = STRIP * TILE;
         in_parallel(pixels.div_ceil(part), |index, panel: &mut Vec<u8>| {
+            panel.resize(product.panel(), 0);
             for at in (index * part..pixels.min((index + 1) * part)).step_by(TILE) {
                 let count = TILE.min(pixels - at);
                 // SAFETY: tiles don't overlap.
@@ -166,6 +167,7 @@ impl IntConv {
         let picked_offsets: Vec<usize> = (0..offsets.len()).map(|at| at * out_width).collect();
         let stride = out_height * out_width;
         in_parallel(out_height, |y, (panel, picked): &mut (Vec<u8>, Vec<u8>)| {
+            panel.resize(product.panel(), 0);
             let start = y * down * framed_width;
             let rows = if across == 1 {
                 Rows { bytes: &framed, offsets: &offsets, element: Byte::U8 }

@@ -62,6 +62,7 @@ impl EvalOp for IntMatMul {
         if let Output::Floats(output) = Element::Float.output(&mut result)? {
             let offsets: Vec<usize> = (0..self.inputs).map(|input| input * TILE).collect();
             in_parallel(tokens.div_ceil(TILE), |index, (columns, panel, sums): &mut Scratch| {
+                panel.resize(self.product.panel(), 0);
                 let first = index * TILE;
                 let count = TILE.min(tokens - first);
                 columns.resize(self.inputs * TILE, 0);

@@ -36,7 +36,7 @@ fn products_are_the_sums_written_out() {
             let more = Output::Added { values: Shared::new(&mut added), add: &add };
             for output in [&output, &sums, &more] {
                 // SAFETY: there is one thread.
-                unsafe { product.tile(&rows, at, count, output, (0, stride), &mut Vec::new()) };
+                unsafe { product.tile(&rows, at, count, output, (0, stride), &mut vec![0; product.panel()]) };
             }
             for (output, &multiplier) in multipliers.iter().enumerate() {
                 for pixel in 0..stride {

@@ -1,6 +1,6 @@
 //! From sums to the next layer's numbers.
 
-use super::{mask, quarter, straight};
+use super::{quarter, straight};
 use crate::backend::kernels::int8::{FLIP, Finish, Output};
 use std::arch::x86_64::*;
 

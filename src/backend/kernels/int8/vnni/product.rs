@@ -21,11 +21,10 @@ pub(in super::super) unsafe fn product(
     count: usize,
     output: &Output<'_>,
     (out_at, stride): (usize, usize),
-    panel: &mut Vec<u8>,
+    panel: &mut [u8],
 ) {
     let groups = product.groups();
     // Vectors that lie across two lines of the cache take twice as long.
-    panel.resize(groups * 256 + 63, 0);
     let start = panel.as_ptr().align_offset(64).min(63);
     let panel = &mut panel[start..][..groups * 256];
     let sink = Sink::new(output, product.bounded);
