@@ -150,7 +150,12 @@ impl<'a> Reader<'a> {
         let node = self.producer(value, "DequantizeLinear")?;
         let integers = self.edit.int32s(node.input.first()?)?;
         let scales = self.edit.floats(node.input.get(1)?).ok()?;
-        // ONNX wants the bias in steps of the sums.
+        // ONNX wants the bias in steps of the sums, and of no zero.
+        let along = int_attribute(node, "axis").is_none_or(|axis| axis == 0);
+        let zeros = |zeros: Vec<i32>| zeros.iter().all(|zero| *zero == 0);
+        if !along || !node.input.get(2).is_none_or(|zero| self.edit.int32s(zero).is_some_and(zeros)) {
+            return None;
+        }
         let alike = |(scale, step): (&f32, &f32)| (scale - step).abs() <= 1e-4 * step;
         let fits = integers.len() == steps.len() && scales.len() == steps.len();
         (fits && scales.iter().zip(steps).all(alike)).then_some(integers)

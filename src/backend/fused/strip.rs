@@ -3,6 +3,7 @@
 //! What lies between a convolution of 1×1 and one of 3×3 is kept for six rows only, which the
 //! second reads while they are in the cache: the four that are new, and two from before.
 
+use super::memory::Layout;
 use crate::backend::kernels::float::{LANES, ROWS};
 use std::ops::Range;
 
@@ -46,6 +47,17 @@ impl Tile {
 
     /// Where a kept row's first pixel lies in it.
     pub(super) const KEPT_FIRST: usize = LANES;
+
+    /// Where the rows lie that are made next, after these, which are numbered from 1.
+    pub(super) fn ahead(
+        &self,
+        made: &Range<usize>,
+        layout: Layout,
+    ) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (first, end) = (self.read_first, self.read_end);
+        let rows = made.end - 1..layout.height.min(made.end - 1 + ROWS);
+        rows.map(move |row| row * layout.row + first..row * layout.row + end)
+    }
 
     /// Where the left neighbour of the output's first pixel lies in a kept row.
     pub(super) fn neighbour(&self) -> usize {

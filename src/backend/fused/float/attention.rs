@@ -200,12 +200,11 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Asks for the rows that the next [`Roll::make`] and [`Roll::take`] read.
-    fn prefetch(&self, row: usize) {
+    /// Asks for what is read and written after these rows were made.
+    fn prefetch(&self, rows: &Range<usize>) {
         let Self { layout, tile, .. } = *self;
         let channels = self.attention.map.channels();
-        for row in row..layout.height.min(row + ROWS) {
-            let range = row * layout.row + tile.read_first..row * layout.row + tile.read_end;
+        for range in tile.ahead(rows, layout) {
             match self.source {
                 Source::Features(x) => prefetch(x, channels, layout.plane, range.clone()),
                 Source::Mixed { v, y, .. } => {
@@ -223,7 +222,7 @@ impl Pass<'_> {
 
 impl Roll for Pass<'_> {
     fn make(&mut self, rows: Range<usize>) {
-        self.prefetch(rows.end - 1);
+        self.prefetch(&rows);
         let Self { attention, layout, tile, sizes, .. } = *self;
         let (pixels, kept_row) = (tile.read_pixels(), tile.kept_row());
         let (mut places, mut mixed) = ([Row::default(); ROWS], [Row::default(); ROWS]);

@@ -89,8 +89,7 @@ impl Roll for Pass<'_> {
     /// Copies rows, with zeros around the picture. A convolution of 1×1 reads them where they are.
     fn make(&mut self, rows: Range<usize>) {
         let Self { layout, tile, sizes, x, .. } = *self;
-        for row in rows.end - 1..layout.height.min(rows.end - 1 + ROWS) {
-            let range = row * layout.row + tile.read_first..row * layout.row + tile.read_end;
+        for range in tile.ahead(&rows, layout) {
             prefetch(x, self.conv.product.inputs(), layout.plane, range);
         }
         if self.conv.taps == 1 {

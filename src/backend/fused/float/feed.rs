@@ -97,8 +97,7 @@ impl Roll for Pass<'_> {
     fn make(&mut self, rows: Range<usize>) {
         let Self { feed, layout, tile, sizes, .. } = *self;
         let (pixels, kept_row) = (tile.read_pixels(), tile.kept_row());
-        for row in rows.end - 1..layout.height.min(rows.end - 1 + ROWS) {
-            let range = row * layout.row + tile.read_first..row * layout.row + tile.read_end;
+        for range in tile.ahead(&rows, layout) {
             prefetch(self.x, feed.point.inputs(), layout.plane, range.clone());
             prefetch_place(self.out, feed.point.inputs(), layout.plane, range);
         }

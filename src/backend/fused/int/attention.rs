@@ -10,12 +10,12 @@ use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
 use super::key::KeyRows;
 use super::mix::Mix;
 use super::{Numbers, Raised, carve, carve_offsets, kept_row, multiply, offset_bytes, tiles};
-use crate::backend::kernels::Shared;
 use crate::backend::kernels::float::ROWS;
 use crate::backend::kernels::int8::{
     Byte, Depthwise, Form, Gram, NormBytes, Output, Product, Rows, Side, TILE,
 };
 use crate::backend::kernels::vectorised;
+use crate::backend::kernels::{Shared, prefetch, prefetch_place};
 use std::ops::Range;
 use std::sync::PoisonError;
 
@@ -241,11 +241,33 @@ impl Pass<'_> {
     }
 }
 
+impl Pass<'_> {
+    /// Asks for what is read and written after these rows were made.
+    fn prefetch(&self, rows: &Range<usize>) {
+        let Self { layout, tile, .. } = *self;
+        let channels = self.attention.map.channels();
+        for range in tile.ahead(rows, layout) {
+            match self.source {
+                Source::Features(x) => prefetch(x, channels, layout.plane, range.clone()),
+                Source::Mixed { v, y, .. } => {
+                    prefetch(v, channels, layout.plane, range.clone());
+                    prefetch(y, channels, layout.plane, range.clone());
+                }
+            }
+            prefetch_place(self.v, channels, layout.plane, range.clone());
+            if let Some(key) = self.key {
+                prefetch(key.bytes(), channels, layout.plane, range);
+            }
+        }
+    }
+}
+
 impl Roll for Pass<'_> {
     fn make(&mut self, rows: Range<usize>) {
         let Self { attention, layout, tile, sizes, .. } = *self;
         let pixels = tile.read_end - tile.read_first;
         let code = attention.codes[1];
+        self.prefetch(&rows);
         for row in rows {
             let start = slot(row) * sizes.kept_row;
             if row == 0 || row > layout.height {

@@ -7,9 +7,9 @@ use super::super::program::{Layer, Resample};
 use super::super::resample::scatter;
 use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
 use super::{Numbers, Raised, carve, carve_offsets, kept_row, multiply, offset_bytes, tiles};
-use crate::backend::kernels::Shared;
 use crate::backend::kernels::float::ROWS;
 use crate::backend::kernels::int8::{Byte, Form, Output, Product, Rows, TILE};
+use crate::backend::kernels::{Shared, prefetch};
 use std::ops::Range;
 
 /// A convolution of bytes, which takes and gives floats.
@@ -123,6 +123,9 @@ impl Roll for Pass<'_> {
     fn make(&mut self, rows: Range<usize>) {
         let Self { conv, layout, tile, sizes, x, .. } = *self;
         let pixels = tile.read_end - tile.read_first;
+        for range in tile.ahead(&rows, layout) {
+            prefetch(x, conv.inputs, layout.plane, range);
+        }
         for row in rows {
             let start = slot(row) * sizes.kept_row;
             for (channel, kept) in self.kept.chunks_exact_mut(sizes.kept).take(conv.inputs).enumerate() {

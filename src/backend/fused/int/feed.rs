@@ -6,9 +6,9 @@ use super::super::memory::{Layout, as_bytes, as_floats, spread};
 use super::super::program::{Gdfn, Norm, Weights};
 use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
 use super::{Numbers, Raised, carve, carve_offsets, kept_row, multiply, offset_bytes, tiles};
-use crate::backend::kernels::Shared;
 use crate::backend::kernels::float::{self, LANES, ROWS, Row, Run};
 use crate::backend::kernels::int8::{Byte, Depthwise, Form, Gate, NormBytes, Output, Product, Rows, TILE};
+use crate::backend::kernels::{Shared, prefetch, prefetch_place};
 use std::ops::Range;
 
 /// x + project_out(GELU(a)·b) with a, b = depthwise(point(norm(x))).
@@ -185,6 +185,10 @@ impl Roll for Pass<'_> {
         let Self { feed, layout, tile, sizes, .. } = *self;
         let pixels = tile.read_end - tile.read_first;
         let code = feed.code;
+        for range in tile.ahead(&rows, layout) {
+            prefetch(self.x, feed.channels[0], layout.plane, range.clone());
+            prefetch_place(self.out, feed.channels[0], layout.plane, range);
+        }
         for row in rows {
             let start = slot(row) * sizes.kept_row;
             if row == 0 || row > layout.height {

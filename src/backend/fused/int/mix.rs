@@ -6,8 +6,9 @@ use super::super::crew::Crew;
 use super::super::map::{Map, Matrix};
 use super::super::memory::{Layout, as_bytes};
 use super::{Raised, carve, carve_offsets, multiply};
-use crate::backend::kernels::Shared;
+use crate::backend::kernels::float::ROWS;
 use crate::backend::kernels::int8::{Byte, Form, Gram, Output, Product, Rows};
+use crate::backend::kernels::{Shared, prefetch, prefetch_place};
 use std::sync::{Mutex, PoisonError};
 
 /// What an attention makes of a picture.
@@ -95,7 +96,13 @@ impl Mix {
             let panel = carve(&mut rest, self.product.panel());
             let inputs = Rows { bytes: v, offsets, element: Byte::U8 };
             let output = Output::Added { values: out.within(0..out.len()), add };
-            for row in rows {
+            for row in rows.clone() {
+                if row + ROWS < rows.end {
+                    let range = (row + ROWS) * layout.row..(row + ROWS) * layout.row + layout.width;
+                    prefetch(v, layout.channels, layout.plane, range.clone());
+                    prefetch(add, layout.channels, layout.plane, range.clone());
+                    prefetch_place(out, layout.channels, layout.plane, range);
+                }
                 let place = (row * layout.row, layout.plane);
                 // SAFETY: threads have rows of their own.
                 unsafe { multiply(&self.product, &inputs, place.0, layout.width, &output, place, panel) };

@@ -26,7 +26,7 @@ mod neon;
 mod vnni;
 
 pub(crate) use cosines::{Gram, Side};
-pub(crate) use depthwise::{DEPTHWISE_ROWS, Depthwise, SLACK};
+pub(crate) use depthwise::{Depthwise, SLACK};
 pub(crate) use fused::{Coder, Decoder, Place, blend, decode, gate, moments, normalise};
 pub(crate) use gate::Gate;
 pub(crate) use gram::{PART as GRAM_PART, Planes, gram};

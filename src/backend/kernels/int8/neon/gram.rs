@@ -153,27 +153,22 @@ unsafe fn each<const N: usize>(
             step(bytes);
         }
         if whole < pixels {
-            // SAFETY: there are so many.
-            unsafe { rest(&rows, whole, pixels - whole, &mut bytes) };
+            for (bytes, row) in bytes.as_flattened_mut().iter_mut().zip(rows.as_flattened()) {
+                // SAFETY: there are so many.
+                *bytes = unsafe { rest(row.add(whole), pixels - whole) };
+            }
             step(bytes);
         }
     }
 }
 
-/// The last pixels of rows.
+/// The last pixels of a row.
 ///
 /// # Safety
 /// There are so many from that place on.
 #[cold]
 #[inline(never)]
-unsafe fn rest<const N: usize>(
-    rows: &[[*const u8; BLOCK]; N],
-    at: usize,
-    count: usize,
-    bytes: &mut [[uint8x16_t; BLOCK]; N],
-) {
-    for (bytes, row) in bytes.as_flattened_mut().iter_mut().zip(rows.as_flattened()) {
-        // SAFETY: the caller's promise.
-        *bytes = read(unsafe { std::slice::from_raw_parts(row.add(at), count) });
-    }
+unsafe fn rest(from: *const u8, count: usize) -> uint8x16_t {
+    // SAFETY: the caller's promise.
+    read(unsafe { std::slice::from_raw_parts(from, count) })
 }
