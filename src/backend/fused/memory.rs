@@ -145,7 +145,8 @@ impl Plan {
             .values
             .iter()
             .map(|extent| Layout::new(extent.channels, height / extent.shrink, width / extent.shrink));
-        let mut needs: Vec<Need> = layouts.map(|layout| Need { layout, life: usize::MAX..0 }).collect();
+        let mut needs: Vec<Need> =
+            layouts.map(|layout| Need { layout, life: Range { start: usize::MAX, end: 0 } }).collect();
         let count = program.steps.len();
         let mut touch = |value: Value, step: usize| {
             let life = &mut needs[value].life;

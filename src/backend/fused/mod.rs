@@ -6,6 +6,9 @@
 //! in strips of rows, four at a time, so that what lies between its layers stays in the cache.
 //! docs/kernels.md draws it.
 
+// A network has some dozens of stages: boxes would save nothing that is worth a jump.
+#![allow(clippy::large_enum_variant)]
+
 mod crew;
 mod float;
 mod int;

@@ -65,7 +65,7 @@ impl Flat {
         let (row, width, height) = (self.row, self.width, self.height);
         let between =
             (start / row..height.min(end.div_ceil(row))).map(move |y| y * row + width..(y + 1) * row);
-        let all = between.chain([height * row..self.pixels]);
+        let all = between.chain(std::iter::once(height * row..self.pixels));
         all.map(move |gap| gap.start.max(start)..gap.end.min(end)).filter(|gap| !gap.is_empty())
     }
 

@@ -1,7 +1,8 @@
 //! Depthwise convolutions, by single rows and by several.
 #![allow(unsafe_code)]
 
-use super::super::{Byte, DEPTHWISE_ROWS, Depthwise, Form, Output, SLACK, Shared};
+use super::super::depthwise::DEPTHWISE_ROWS;
+use super::super::{Byte, Depthwise, Form, Output, SLACK, Shared};
 use super::{Case, coded};
 use rand::RngExt;
 
