@@ -47,7 +47,8 @@ impl Model {
     /// Takes a model as it is, whatever this CPU computes in.
     pub(crate) fn of(proto: pb::ModelProto, name: &str, options: &Options) -> Result<Self> {
         let fused = match options.engine {
-            Engine::Auto => Fused::of(&Edit::of(proto.clone())?),
+            // What can't be read has its error from tract.
+            Engine::Auto => Edit::of(proto.clone()).ok().and_then(|edit| Fused::of(&edit)),
             Engine::Tract => None,
         };
         let any = tract::Model::of(proto, name, options)?;
