@@ -137,9 +137,11 @@ fn assert_same(bundle: &Bundle, quantized: &Quantized, parameters: &Parameters) 
     let [rounding, error, moved] =
         [&int8 - &float, &int8 - &trained, &moved - &trained].map(|error| root_mean_square(&error));
     println!("{rounding} by int8, {error} between trainer and engine, {moved} by moving the picture");
+    // As near as it gets, or else nearer than a trainer would be that rounded nothing.
+    let near = (0.8 * rounding).max(1.1 * moved);
     assert!(
-        rounding > 1e-4 && error < 0.95 * rounding,
-        "{error} between trainer and engine, {rounding} by int8"
+        rounding > 1e-4 && error < near && error < 0.95 * rounding,
+        "{error} between trainer and engine, {rounding} by int8, {moved} by moving the picture"
     );
     assert!(error < 1.5 * moved + 1e-5, "{error} between trainer and engine, {moved} by moving the picture");
 }

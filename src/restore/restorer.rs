@@ -167,10 +167,7 @@ impl Restorer {
             padded = reflect(image, padded_height, padded_width);
             padded.view()
         };
-        // Fused blocks say what they take, which is less than tract does.
-        let session = self.model.session_memory(padded_height, padded_width);
-        let fits = session
-            .is_some_and(|bytes| (bytes + picture_bytes(padded_height * padded_width)) as u64 <= self.memory);
+        let fits = self.fits_whole(padded_height, padded_width);
         let max_pixels = if fits { MAX_PADDED_PIXELS } else { self.max_pixels };
         let tiling = Tiling::plan(padded_height, padded_width, multiple, max_pixels);
         let strength = self.strength;
@@ -224,6 +221,15 @@ impl Restorer {
             )));
         }
         Ok(difference)
+    }
+
+    /// Whether fused blocks, which say what they take (less than tract does), have the memory for a
+    /// picture of this size. One that they have a session for is not reckoned anew for each frame.
+    fn fits_whole(&self, height: usize, width: usize) -> bool {
+        let has_session = self.sessions.iter().any(|(size, _)| *size == (height, width));
+        let bytes = |session: usize| (session + picture_bytes(height * width)) as u64;
+        has_session
+            || self.model.session_memory(height, width).is_some_and(|session| bytes(session) <= self.memory)
     }
 
     /// Restores a picture whose sides are multiples of the network's in tiles; not clamped.
