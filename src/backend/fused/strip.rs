@@ -70,6 +70,14 @@ impl Tile {
         let right = (self.read_end == self.width).then_some(Self::KEPT_FIRST + self.width - self.read_first);
         left.into_iter().chain(right)
     }
+
+    /// Puts zeros there, in all channels, which are `plane` from each other, of the kept row that
+    /// starts so far in each.
+    pub(super) fn frame<T: Copy>(&self, kept: &mut [T], plane: usize, start: usize, zero: T) {
+        for beyond in self.beyond() {
+            kept.chunks_exact_mut(plane).for_each(|kept| kept[start + beyond] = zero);
+        }
+    }
 }
 
 /// Tiles that are yet to come.
@@ -98,6 +106,11 @@ impl Iterator for Tiles {
         *self = Self { first: end, left: left.saturating_sub(1), ..*self };
         Some(Tile { first, end, read_first, read_end, width })
     }
+}
+
+/// Fills a kept row that lies beyond the picture in all channels, which are `plane` from each other.
+pub(super) fn fill_row<T: Copy>(kept: &mut [T], plane: usize, row: Range<usize>, zero: T) {
+    kept.chunks_exact_mut(plane).for_each(|kept| kept[row.clone()].fill(zero));
 }
 
 /// What goes down the rows of a picture.

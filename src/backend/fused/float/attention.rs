@@ -6,7 +6,7 @@ use super::super::crew::Crew;
 use super::super::map::{Map, Matrix};
 use super::super::memory::{Layout, spread};
 use super::super::program;
-use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
+use super::super::strip::{KEPT, Roll, Tile, Tiles, fill_row, slot};
 use super::prompt::KeyRows;
 use super::{carve, kernels, product, tiles};
 use crate::backend::kernels::float::{
@@ -229,9 +229,8 @@ impl Roll for Pass<'_> {
         let mut count = 0;
         for row in rows.clone() {
             if row == 0 || row > layout.height {
-                for kept in self.kept.chunks_exact_mut(sizes.kept) {
-                    kept[slot(row) * kept_row..][..kept_row].fill(0.0);
-                }
+                let row = slot(row) * kept_row..(slot(row) + 1) * kept_row;
+                fill_row(self.kept, sizes.kept, row, 0.0);
                 continue;
             }
             let at = (row - 1) * layout.row + tile.read_first;
@@ -281,12 +280,8 @@ impl Roll for Pass<'_> {
         };
         // SAFETY: the kept rows are this thread's own.
         unsafe { attention.point.run(&run) };
-        for beyond in tile.beyond() {
-            for kept in self.kept.chunks_exact_mut(sizes.kept) {
-                for row in rows.clone() {
-                    kept[slot(row) * kept_row + beyond] = 0.0;
-                }
-            }
+        for row in rows {
+            tile.frame(self.kept, sizes.kept, slot(row) * kept_row, 0.0);
         }
     }
 

@@ -6,7 +6,7 @@ use super::super::crew::Crew;
 use super::super::map::Map;
 use super::super::memory::{Layout, as_bytes, as_floats, spread};
 use super::super::program;
-use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
+use super::super::strip::{KEPT, Roll, Tile, Tiles, fill_row, slot};
 use super::key::KeyRows;
 use super::mix::Mix;
 use super::{Numbers, Raised, carve, carve_offsets, kept_row, multiply, offset_bytes, tiles};
@@ -239,9 +239,7 @@ impl Pass<'_> {
             }
         }
     }
-}
 
-impl Pass<'_> {
     /// Asks for what is read and written after these rows were made.
     fn prefetch(&self, rows: &Range<usize>) {
         let Self { layout, tile, .. } = *self;
@@ -271,9 +269,7 @@ impl Roll for Pass<'_> {
         for row in rows {
             let start = slot(row) * sizes.kept_row;
             if row == 0 || row > layout.height {
-                for kept in self.kept.chunks_exact_mut(sizes.kept) {
-                    kept[start..][..sizes.kept_row].fill(code.zero);
-                }
+                fill_row(self.kept, sizes.kept, start..start + sizes.kept_row, code.zero);
                 continue;
             }
             self.read(row - 1, pixels);
@@ -282,11 +278,7 @@ impl Roll for Pass<'_> {
             let place = (start + Tile::KEPT_FIRST, sizes.kept);
             // SAFETY: the kept rows are this thread's own.
             unsafe { multiply(&attention.point, &inputs, 0, pixels, &output, place, self.panel) };
-            for beyond in tile.beyond() {
-                for kept in self.kept.chunks_exact_mut(sizes.kept) {
-                    kept[start + beyond] = code.zero;
-                }
-            }
+            tile.frame(self.kept, sizes.kept, start, code.zero);
         }
     }
 

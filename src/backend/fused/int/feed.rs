@@ -4,7 +4,7 @@
 use super::super::crew::Crew;
 use super::super::memory::{Layout, as_bytes, as_floats, spread};
 use super::super::program::{Gdfn, Norm, Weights};
-use super::super::strip::{KEPT, Roll, Tile, Tiles, slot};
+use super::super::strip::{KEPT, Roll, Tile, Tiles, fill_row, slot};
 use super::{Numbers, Raised, carve, carve_offsets, kept_row, multiply, offset_bytes, tiles};
 use crate::backend::kernels::float::{self, LANES, ROWS, Row, Run};
 use crate::backend::kernels::int8::{Byte, Depthwise, Form, Gate, NormBytes, Output, Product, Rows, TILE};
@@ -192,9 +192,7 @@ impl Roll for Pass<'_> {
         for row in rows {
             let start = slot(row) * sizes.kept_row;
             if row == 0 || row > layout.height {
-                for kept in self.kept.chunks_exact_mut(sizes.kept) {
-                    kept[start..][..sizes.kept_row].fill(code.zero);
-                }
+                fill_row(self.kept, sizes.kept, start..start + sizes.kept_row, code.zero);
                 continue;
             }
             let from = (row - 1) * layout.row + tile.read_first;
@@ -204,11 +202,7 @@ impl Roll for Pass<'_> {
             let place = (start + Tile::KEPT_FIRST, sizes.kept);
             // SAFETY: the kept rows are this thread's own.
             unsafe { multiply(&feed.point, &inputs, 0, pixels, &output, place, self.panel) };
-            for beyond in tile.beyond() {
-                for kept in self.kept.chunks_exact_mut(sizes.kept) {
-                    kept[start + beyond] = code.zero;
-                }
-            }
+            tile.frame(self.kept, sizes.kept, start, code.zero);
         }
     }
 
