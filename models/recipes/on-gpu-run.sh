@@ -89,6 +89,7 @@ if [ -d "$here/run" ]; then
   cp -r "$here/run" "$work/run"
   arguments=(--resume)
 fi
+[ ! -f "$here/teacher" ] || arguments+=(--teacher "$(cat "$here/teacher")")
 # A call is too short to try every variant of each kernel.
 export CUBECL_AUTOTUNE_LEVEL=${CUBECL_AUTOTUNE_LEVEL:-minimal}
 cd "$here"

@@ -2,7 +2,7 @@
 # Trains on another machine with an NVIDIA GPU, a few minutes at a time.
 #
 #   on-gpu.sh pack  -o FOLDER --data DIR|TAR --head PATH|NAME (--recipe TOML | --run DIR)
-#                   [--bin PATH] [--limit MB]
+#                   [--teacher PATH|NAME] [--bin PATH] [--limit MB]
 #   on-gpu.sh fetch FOLDER --run DIR
 #
 # `pack` puts the program, a recipe or a run to go on with, the head and the pictures into one
@@ -18,20 +18,31 @@ bytes() { du -sb --apparent-size "$1" | cut -f1; }
 megabytes() { awk -v bytes="$1" 'BEGIN { printf "%.1f MB", bytes / 1e6 }'; }
 
 # The options that both commands take; the first word that is none is the folder.
-folder='' data='' head='' recipe='' run='' limit=64
+folder='' data='' head='' teacher='' recipe='' run='' limit=64
 program="${CARGO_TARGET_DIR:-target}/release/vlunet-train"
 command=${1:-}
 case $command in pack | fetch) shift ;; -h | --help) usage 0 ;; *) usage 2 >&2 ;; esac
 while [ $# -gt 0 ]; do
   case $1 in
     -o) folder=${2:?} ;; --data) data=${2:?} ;; --head) head=${2:?} ;; --recipe) recipe=${2:?} ;;
-    --run) run=${2:?} ;; --bin) program=${2:?} ;; --limit) limit=${2:?} ;;
+    --teacher) teacher=${2:?} ;; --run) run=${2:?} ;; --bin) program=${2:?} ;; --limit) limit=${2:?} ;;
     -*) fail "unknown option $1" ;;
     *) [ -z "$folder" ] || fail "one folder, not also $1"; folder=$1; shift; continue ;;
   esac
   shift 2
 done
 [ -n "$folder" ] || usage 2 >&2
+
+# Takes a model along, and notes in a file of that name how to call it there.
+carry() {
+  if [ -e "$2" ]; then
+    mkdir "$folder/of-$1"
+    cp -r "$2" "$folder/of-$1/"
+    printf './of-%s/%s\n' "$1" "$(basename "$2")" >"$folder/$1"
+  else
+    printf '%s\n' "$2" >"$folder/$1"
+  fi
+}
 
 pack() {
   local left program_left
@@ -54,12 +65,8 @@ pack() {
     cp "$run/recipe.toml" "$run/checkpoint.safetensors" "$folder/run/"
     [ ! -f "$run/journal.jsonl" ] || cp "$run/journal.jsonl" "$folder/run/"
   fi
-  if [ -e "$head" ]; then
-    cp -r "$head" "$folder/$(basename "$head")"
-    printf './%s\n' "$(basename "$head")" >"$folder/head"
-  else
-    printf '%s\n' "$head" >"$folder/head"
-  fi
+  carry head "$head"
+  [ -z "$teacher" ] || carry teacher "$teacher"
 
   # The pictures get what is left.
   left=$((limit * 1000000 - $(bytes "$folder") - 100000))

@@ -121,12 +121,23 @@ fn card(
         head.steps.map_or_else(String::new, |steps| format!(": {steps} steps")),
         head.prompts.iter().map(|prompt| prompt.text.as_str()).collect::<Vec<_>>().join(", "),
     );
+    // Writing to a string cannot fail.
+    if let Some(teacher) = &progress.teacher {
+        let _ = writeln!(
+            card,
+            "- Distilled: the pictures of {} (SHA-256 of its float32 restorer: {}) count {} beside the \
+             true ones' {}.",
+            teacher.name,
+            teacher.sha256,
+            recipe.teacher.weight,
+            1.0 - recipe.teacher.weight
+        );
+    }
     let last = journal.iter().rev().find_map(|event| match event {
         Event::Validation { step, psnr, .. } => Some((step, psnr)),
         Event::Train { .. } => None,
     });
     if let Some((step, psnr)) = last {
-        // Writing to a string cannot fail.
         let _ = write!(
             card,
             "\n## Held-out training pictures\n\nMean PSNR in dB at step {step}, the task given.\n\n\

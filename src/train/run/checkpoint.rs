@@ -1,5 +1,6 @@
 //! The state of a run, as one safetensors file.
 
+use super::Teacher;
 use crate::arch::Parameter;
 use crate::train::optimizer::Moments;
 use crate::train::parameters::Parameters;
@@ -37,6 +38,9 @@ pub struct Progress {
     /// SHA-256 of the prompts and vectors that the run is guided by.
     #[serde(default)]
     pub head: String,
+    /// The restorer that the run learns from beside the true pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Teacher>,
 }
 
 /// Key of the progress in the file's metadata.
@@ -52,7 +56,14 @@ impl State {
     /// At the start of a run.
     pub fn new(parameters: Parameters, recipe: String) -> Self {
         Self {
-            progress: Progress { recipe, step: 0, seconds: 0.0, pictures: 0, head: String::new() },
+            progress: Progress {
+                recipe,
+                step: 0,
+                seconds: 0.0,
+                pictures: 0,
+                head: String::new(),
+                teacher: None,
+            },
             moments: Moments::new(&parameters),
             average: parameters.clone(),
             parameters,

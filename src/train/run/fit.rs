@@ -5,10 +5,10 @@ use super::checkpoint::State;
 use super::curves::draw;
 use super::journal::{Event, Journal};
 use super::recent::Recent;
+use super::teacher::{self, Taught};
 use super::validation::Validation;
 use crate::arch::DEGRADATION_DIM;
-use crate::bundle::{Bundle, Dtype, Task};
-use crate::onnx::restorer_weights;
+use crate::bundle::Task;
 use crate::train::data::{Batch, Library, Loader, Ready, Rounds, cut};
 use crate::train::guide::{Guide, Vectors};
 use crate::train::network::{VluNet, initial};
@@ -53,34 +53,6 @@ pub struct Origins {
     /// The int8 bundle whose rounding the run learns to live with; a run that is resumed has its
     /// own.
     pub quantized: Option<Quantized>,
-}
-
-/// A teacher: a restorer with its weights.
-pub struct Taught {
-    network: VluNet,
-    parameters: Parameters,
-}
-
-impl Taught {
-    /// The restorer of a bundle.
-    ///
-    /// # Errors
-    /// [`Error::Bundle`] where the bundle has no float32 model, [`Error::Weights`] where that
-    /// isn't one of ours.
-    pub fn open(bundle: &Bundle, device: &Device) -> Result<Self> {
-        let config = bundle.manifest().config.clone();
-        let onnx = bundle.read(&bundle.variant(Some(Dtype::F32))?.restorer)?;
-        let weights = restorer_weights(&config, &onnx)?;
-        let parameters = Parameters::from_weights(&config.parameters(), &weights, device)?;
-        Ok(Self { network: VluNet::new(config), parameters })
-    }
-
-    /// Its picture, as a constant of the student's graph.
-    fn picture(&self, image: Tensor<4>, d: &Tensor<2>) -> Tensor<4> {
-        let image = image.inner();
-        let parameters = self.parameters.to_device(&image.device());
-        self.network.restore(&parameters, image, &d.clone().inner()).autodiff()
-    }
 }
 
 /// How a call ended.
@@ -159,6 +131,7 @@ impl Fit {
                     folder.path().display()
                 )));
             }
+            teacher::check(&folder, state.progress.teacher.as_ref(), origins.teacher.as_ref())?;
             state
         } else {
             if checkpoint.exists() {
@@ -188,12 +161,11 @@ impl Fit {
         let validation = Validation::new(&held_out.round(0)?, &mut guide, config.multiple())?;
         let rounds =
             Rounds::new(Arc::new(library), recipe.data.clone(), recipe.rounds.pictures, recipe.seed)?;
-        if let Some(teacher) = &origins.teacher
-            && !config.multiple().is_multiple_of(teacher.network.config().multiple())
-        {
-            return Err(Error::Train("the teacher needs larger multiples of pixels than the student".into()));
-        }
         let teacher = origins.teacher;
+        if let Some(teacher) = &teacher {
+            teacher.check_multiple(config.multiple())?;
+        }
+        state.progress.teacher = teacher.as_ref().map(|taught| taught.teacher().clone());
         if !resume {
             // Once nothing else can be wrong, so that a mistake leaves no folder behind.
             std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;

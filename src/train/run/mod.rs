@@ -5,11 +5,13 @@ mod curves;
 mod fit;
 mod journal;
 mod recent;
+mod teacher;
 mod validation;
 
 pub use checkpoint::{Progress, State};
-pub use fit::{End, Fit, Limits, Origins, Taught};
+pub use fit::{End, Fit, Limits, Origins};
 pub use journal::{Event, Journal};
+pub use teacher::{Taught, Teacher};
 pub use validation::Validation;
 
 use std::path::{Path, PathBuf};
