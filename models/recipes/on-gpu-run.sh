@@ -64,7 +64,6 @@ find_cuda() {
 
 # Leaves the newest state in the output folder, also after a failure.
 bring() {
-  mkdir -p "$out"
   cp "$work/log" "$out/log" 2>/dev/null || true
   [ -f "$work/run/checkpoint.safetensors" ] || return 0
   rm -f "$out"/checkpoint.part.*
@@ -74,6 +73,9 @@ bring() {
   cp "$work/run/journal.jsonl" "$out/" 2>/dev/null || true
 }
 
+# Relative to where it was called, not to this script.
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
 work=$(mktemp -d)
 trap 'bring; rm -rf "$work"' EXIT
 case $device in cuda*) find_cuda ;; esac
