@@ -10,6 +10,7 @@ mod cpu;
 mod disk;
 mod gpio;
 mod heat;
+mod jetson;
 mod memory;
 mod model;
 mod programs;
@@ -167,6 +168,7 @@ pub fn examine(options: &Options) -> Result<Report> {
     checks.push(gpio::check(options, &config, &board));
     checks.extend(model::check(options, &config, &board));
     checks.push(cpu::check(options));
+    checks.extend(jetson::check(options));
     checks.push(memory::check(options));
     checks.push(heat::check(options, &board));
     checks.push(disk::check(options));
