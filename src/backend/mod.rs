@@ -2,7 +2,7 @@
 //! input shapes.
 //!
 //! tract runs any model on every CPU. A restorer, or a VLM head's image tower, is recognised and runs
-//! in fused blocks of ours instead (docs/kernels.md). (TensorRT, for Jetson GPUs, joins them here.)
+//! in fused blocks of ours instead (docs/kernels.md). [`gpu`] has the same for NVIDIA GPUs, by TensorRT.
 //!
 //! ```no_run
 //! use ndarray::{ArrayD, IxDyn};
@@ -18,11 +18,14 @@
 //! ```
 
 mod fused;
+pub mod gpu;
 mod kernels;
 mod model;
 mod peak;
 mod reader;
 mod session;
+#[cfg(feature = "tensorrt")]
+pub mod tensorrt;
 mod tract;
 
 pub use model::Model;
@@ -37,8 +40,24 @@ use ndarray::ArrayViewD;
 pub struct Options {
     /// Threads that one run may use (0 counts as 1); all sessions of a model share them.
     pub threads: usize,
-    /// What runs it.
+    /// What runs it on a CPU.
     pub engine: Engine,
+    /// Whether a restorer runs on a GPU.
+    pub processor: Processor,
+    /// The DLA core of a Jetson that its engines are for; the GPU alone where none is given.
+    pub dla: Option<u32>,
+}
+
+/// Where a restorer runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Processor {
+    /// On the CPU.
+    #[default]
+    Cpu,
+    /// On an NVIDIA GPU where there is one with TensorRT and an engine for the size, else on the CPU.
+    Auto,
+    /// On an NVIDIA GPU; engines that aren't there are built.
+    Gpu,
 }
 
 /// What runs a model on a CPU.
@@ -52,10 +71,10 @@ pub enum Engine {
 }
 
 impl Default for Options {
-    /// One thread per CPU core that this process may use.
+    /// One thread per CPU core that this process may use, and no GPU.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, engine: Engine::Auto }
+        Self { threads, engine: Engine::Auto, processor: Processor::Cpu, dla: None }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::fused::tower;
 use super::fused::{self, Network};
+use super::gpu::GpuSession;
 use super::{Input, tract};
 use crate::{Error, Result};
 use ndarray::{ArrayViewD, CowArray, IxDyn};
@@ -28,6 +29,8 @@ pub struct Session {
 enum Engine {
     Tract(tract::Session),
     Fused(Box<Fused>),
+    #[cfg_attr(not(feature = "tensorrt"), expect(dead_code, reason = "there is no GPU then"))]
+    Gpu(Box<GpuSession>),
 }
 
 /// A model in fused blocks.
@@ -53,6 +56,11 @@ impl Session {
         Self { engine: Engine::Tract(session) }
     }
 
+    #[cfg(feature = "tensorrt")]
+    pub(super) fn of_gpu(session: GpuSession) -> Self {
+        Self { engine: Engine::Gpu(Box::new(session)) }
+    }
+
     pub(super) fn of_fused(name: &str, inputs: Vec<Shaped>, output: &str, blocks: Blocks) -> Self {
         let fused = Fused { name: name.into(), inputs, output: output.into(), blocks };
         Self { engine: Engine::Fused(Box::new(fused)) }
@@ -64,19 +72,25 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Model`] where an input is missing or of another shape than the session's, and
-    /// where the engine fails.
+    /// where the engine fails; [`Error::Gpu`] where a GPU does.
     pub fn run(&mut self, inputs: &[(&str, Input<'_>)]) -> Result<Outputs<'_>> {
         match &mut self.engine {
             Engine::Tract(session) => session.run(inputs).map(|outputs| Outputs(Kind::Tract(outputs))),
             Engine::Fused(fused) => fused.run(inputs),
+            Engine::Gpu(session) => session.run(inputs),
         }
+    }
+
+    /// Whether a GPU runs it.
+    pub fn is_on_gpu(&self) -> bool {
+        matches!(self.engine, Engine::Gpu(_))
     }
 
     /// Bytes that the session holds beside the weights, where they are known: a model in fused
     /// blocks takes all of its memory beforehand.
     pub fn memory(&mut self) -> Option<usize> {
         match &mut self.engine {
-            Engine::Tract(_) => None,
+            Engine::Tract(_) | Engine::Gpu(_) => None,
             Engine::Fused(fused) => Some(match &mut fused.blocks {
                 Blocks::Restorer(session) => session.bytes(),
                 Blocks::Head(session) => session.bytes(),
@@ -92,7 +106,7 @@ impl Session {
                 Blocks::Restorer(session) => session.profile(),
                 Blocks::Head(_) => Vec::new(),
             },
-            Engine::Tract(_) => Vec::new(),
+            Engine::Tract(_) | Engine::Gpu(_) => Vec::new(),
         }
     }
 }
@@ -137,7 +151,20 @@ pub struct Outputs<'a>(Kind<'a>);
 
 enum Kind<'a> {
     Tract(tract::Outputs<'a>),
-    Fused { model: &'a str, output: &'a str, value: ArrayViewD<'a, f32> },
+    Fused {
+        model: &'a str,
+        output: &'a str,
+        value: ArrayViewD<'a, f32>,
+    },
+    #[cfg_attr(not(feature = "tensorrt"), expect(dead_code, reason = "there is no GPU then"))]
+    Gpu(&'a GpuSession),
+}
+
+#[cfg(feature = "tensorrt")]
+impl<'a> Outputs<'a> {
+    pub(super) fn of_gpu(session: &'a GpuSession) -> Self {
+        Self(Kind::Gpu(session))
+    }
 }
 
 impl Outputs<'_> {
@@ -148,6 +175,7 @@ impl Outputs<'_> {
     pub fn get(&self, name: &str) -> Result<ArrayViewD<'_, f32>> {
         match &self.0 {
             Kind::Tract(outputs) => outputs.get(name),
+            Kind::Gpu(session) => session.output(name),
             Kind::Fused { output, value, .. } if name == *output => Ok(value.view()),
             Kind::Fused { model, output, .. } => {
                 Err(Error::Model(format!("{model} has no output {name}; it has {output}")))

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const FAULT: &str = "restoring";
+const LOST_GPU: &str = "GPU";
 
 /// After a failure frames pass untouched for so long.
 const REST: Duration = Duration::from_secs(1);
@@ -321,8 +322,16 @@ impl Worker {
             if used.every > 1 {
                 kit.scene.keep(frame);
             }
-            Some(prepared.restorer.restore(kit.input.view(), &guided.guidance.degradation)?)
+            let restored = prepared.restorer.restore(kit.input.view(), &guided.guidance.degradation)?;
+            if let Some(why) = prepared.restorer.take_lost_gpu() {
+                self.shared.telemetry.fault(LOST_GPU, Error::Gpu(why));
+                self.told = None;
+            }
+            Some(restored)
         };
+        // Words are made only when there may be something new to say.
+        let is_new = self.told.is_none_or(|(number, level, _)| (number, level) != (self.model.number, used));
+        let engine = is_new.then(|| prepared.restorer.describe());
         let made = self.shared.pool.make(width, height, |out| {
             (out.sequence, out.captured) = (frame.sequence, frame.captured);
             match &restored {
@@ -333,6 +342,9 @@ impl Worker {
             Ok(())
         })?;
         kit.carried = (!whole).then_some(made_for);
+        if let Some(engine) = engine {
+            self.shared.telemetry.update(|status| status.engine = engine);
+        }
         self.account(start.elapsed(), used);
         Ok(Some(made))
     }

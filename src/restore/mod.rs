@@ -15,6 +15,7 @@
 //! # Ok::<(), vlunet::Error>(())
 //! ```
 
+mod gpu;
 mod memory;
 mod padding;
 mod pooled;
@@ -22,6 +23,7 @@ mod restorer;
 mod tiles;
 mod upsample;
 
+pub use gpu::Engines;
 pub use memory::default_memory;
 pub use restorer::{Options, Restorer};
 pub use upsample::GuidedUpsampler;

@@ -1,11 +1,13 @@
 //! The restorer of a bundle at work.
 
+use super::gpu::{give_up, on_gpu, shapes};
 use super::memory::{bytes_per_pixel, default_memory, picture_bytes};
 use super::padding::reflect;
 use super::pooled::Pooled;
 use super::tiles::{SMALLEST_TILE, Tiling};
-use crate::arch::{DEGRADATION_DIM, VluNetConfig};
-use crate::backend::{self, Input, Model, Session};
+use crate::arch::VluNetConfig;
+use crate::backend::gpu::GpuModel;
+use crate::backend::{self, Input, Model, Processor, Session};
 use crate::bundle::{Bundle, Dtype, Golden};
 use crate::frame::Planes;
 use crate::vlm::Degradation;
@@ -39,7 +41,7 @@ const SELF_TEST_PSNR: f64 = 30.0;
 /// How pictures are restored.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Number format of the model; the bundle's best where none is given.
+    /// Number format of the model; the bundle's best where none is given, float16 on a GPU.
     pub dtype: Option<Dtype>,
     /// How the engine runs.
     pub backend: backend::Options,
@@ -59,6 +61,9 @@ impl Default for Options {
 /// The restorer of a bundle.
 pub struct Restorer {
     model: Model,
+    gpu: Option<GpuModel>,
+    /// Why the GPU, which restored at first, doesn't any more.
+    lost: Option<String>,
     config: VluNetConfig,
     /// Most recently used last, each with its picture size (height, width).
     sessions: Vec<((usize, usize), Session)>,
@@ -79,13 +84,13 @@ impl Restorer {
     /// # Errors
     /// [`Error::Bundle`] where the bundle lacks the variant or its file is altered,
     /// [`Error::Model`] where that can't be read, [`Error::Input`] for a strength outside
-    /// 0..=1.
+    /// 0..=1, [`Error::Gpu`] where it is to be a GPU and there is none that can be used.
     pub fn open(bundle: &Bundle, options: &Options) -> Result<Self> {
         let variant = bundle.variant(options.dtype)?;
         let entry = &variant.restorer;
         let restorer =
             Self::new(bundle.read(entry)?, &entry.file, bundle.manifest().config.clone(), options)?;
-        Ok(Self { dtype: variant.dtype, ..restorer })
+        Ok(Self { dtype: variant.dtype, gpu: on_gpu(bundle, options)?, ..restorer })
     }
 
     /// From an ONNX model that takes `image` and `degradation` and gives `restored`; `name`
@@ -122,6 +127,8 @@ impl Restorer {
         }
         Ok(Self {
             model,
+            gpu: None,
+            lost: None,
             config,
             sessions: Vec::new(),
             memory: options.memory,
@@ -167,14 +174,36 @@ impl Restorer {
             padded = reflect(image, padded_height, padded_width);
             padded.view()
         };
+        self.make_ready(padded_height, padded_width)?;
         let fits = self.fits_whole(padded_height, padded_width);
         let max_pixels = if fits { MAX_PADDED_PIXELS } else { self.max_pixels };
         let tiling = Tiling::plan(padded_height, padded_width, multiple, max_pixels);
         let strength = self.strength;
         if tiling.len() == 1 {
-            return self.run(input, degradation, |restored| blend(restored, image, strength))?;
+            let restored = self.run(input, degradation, |restored| blend(restored, image, strength));
+            return match restored {
+                Err(Error::Gpu(why)) => {
+                    give_up();
+                    self.lose_gpu(why);
+                    self.restore(image, degradation)
+                }
+                restored => restored?,
+            };
         }
         blend(self.restore_tiled(input, degradation, &tiling)?.view(), image, strength)
+    }
+
+    /// What restores pictures of the newest size, for people: `CPU, int8`.
+    pub fn describe(&self) -> String {
+        match (&self.gpu, self.sessions.last()) {
+            (Some(gpu), Some((_, session))) if session.is_on_gpu() => gpu.describe(),
+            _ => format!("CPU, {}", self.dtype),
+        }
+    }
+
+    /// Why the GPU, which restored at first, doesn't any more; told once.
+    pub fn take_lost_gpu(&mut self) -> Option<String> {
+        self.lost.take()
     }
 
     /// The blocks of the newest run, where the model runs in fused blocks and the picture was restored
@@ -213,11 +242,12 @@ impl Restorer {
             restored.iter().zip(&expected).map(|(a, b)| (a - b.clamp(0.0, 1.0)).abs()).fold(0.0, f32::max);
         let squares = restored.iter().zip(&expected).map(|(a, b)| f64::from(a - b.clamp(0.0, 1.0)).powi(2));
         let psnr = -10.0 * (squares.sum::<f64>() / restored.len() as f64).log10();
-        if difference > self_test_tolerance(self.dtype) || psnr < SELF_TEST_PSNR {
+        let on_gpu = self.sessions.last().is_some_and(|(_, session)| session.is_on_gpu());
+        let dtype = self.gpu.as_ref().filter(|_| on_gpu).map_or(self.dtype, GpuModel::dtype);
+        if difference > self_test_tolerance(dtype) || psnr < SELF_TEST_PSNR {
             return Err(Error::Model(format!(
-                "the golden frame comes out wrong by up to {difference} ({psnr:.1} dB): this {} model doesn't \
+                "the golden frame comes out wrong by up to {difference} ({psnr:.1} dB): this {dtype} model doesn't \
                  work on this machine",
-                self.dtype
             )));
         }
         Ok(difference)
@@ -275,15 +305,41 @@ impl Restorer {
             let kept = self.sessions.remove(index);
             self.sessions.push(kept);
         } else {
-            let shape = [1, 3, height, width];
-            let session = self.model.session(&[("image", &shape), ("degradation", &[1, DEGRADATION_DIM])])?;
-            if self.sessions.len() == KEPT_SESSIONS {
-                self.sessions.remove(0);
-            }
-            self.sessions.push(((height, width), session));
+            let session = self.model.session(&shapes(&[1, 3, height, width]))?;
+            self.keep((height, width), session);
         }
         let newest = self.sessions.last_mut().map(|(_, session)| session);
         newest.ok_or_else(|| Error::Model("no session was kept".into()))
+    }
+
+    fn keep(&mut self, size: (usize, usize), session: Session) {
+        if self.sessions.len() == KEPT_SESSIONS {
+            self.sessions.remove(0);
+        }
+        self.sessions.push((size, session));
+    }
+
+    /// Takes the GPU's engine for pictures of a new size, where there is one.
+    fn make_ready(&mut self, height: usize, width: usize) -> Result<()> {
+        let Some(gpu) = &self.gpu else { return Ok(()) };
+        if self.sessions.iter().any(|(size, _)| *size == (height, width)) {
+            return Ok(());
+        }
+        match gpu.session(&shapes(&[1, 3, height, width])) {
+            Ok(Some(session)) => self.keep((height, width), session),
+            Ok(None) => {}
+            Err(Error::Gpu(why)) if self.backend.processor == Processor::Auto => self.lose_gpu(why),
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+
+    /// Goes on without the GPU.
+    fn lose_gpu(&mut self, why: String) {
+        log::warn!("GPU: {why}; the CPU restores from now on");
+        self.sessions.clear();
+        self.gpu = None;
+        self.lost = Some(why);
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Status {
     pub sinks: Vec<String>,
     /// The model: name, version, number format.
     pub model: String,
+    /// What restores: `CPU, int8`, or a GPU with its TensorRT.
+    pub engine: String,
     /// Width and height of the last frame.
     pub size: [u32; 2],
     /// Frames per second that the source delivers, over the last seconds.

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use std::str::FromStr;
 use vlunet::bundle::{Bundle, DEFAULT_BUNDLE, Dtype};
-use vlunet::{Error, Result, backend, restore};
+use vlunet::{Result, backend, restore};
 
 /// Which model, and how it runs.
 #[derive(Args)]
@@ -24,6 +24,10 @@ pub struct ModelArgs {
     #[arg(long, value_enum, default_value_t = EngineArg::Auto)]
     pub engine: EngineArg,
 
+    /// The DLA core of a Jetson that restores, the GPU only what it can't.
+    #[arg(long, value_name = "CORE")]
+    pub dla: Option<u32>,
+
     /// Threads of the model; all cores where not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub threads: Option<u16>,
@@ -33,8 +37,10 @@ pub struct ModelArgs {
 #[derive(Clone, Copy, ValueEnum)]
 pub enum DtypeArg {
     /// 32-bit floats.
+    #[value(alias = "fp32")]
     F32,
     /// 16-bit floats.
+    #[value(alias = "fp16")]
     F16,
     /// 8-bit integers.
     Int8,
@@ -53,11 +59,11 @@ impl From<DtypeArg> for Dtype {
 /// An engine on the command line.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum BackendArg {
-    /// The fastest there is.
+    /// TensorRT where an NVIDIA GPU and an engine for the size are there, else the CPU.
     Auto,
-    /// tract, on the CPU.
+    /// The CPU.
     Cpu,
-    /// TensorRT, on an NVIDIA GPU.
+    /// TensorRT, on an NVIDIA GPU; builds the engine where it isn't there.
     Tensorrt,
 }
 
@@ -80,14 +86,16 @@ impl ModelArgs {
     }
 
     pub fn backend(&self) -> Result<backend::Options> {
-        if self.backend == BackendArg::Tensorrt {
-            return Err(Error::Input("this build has no TensorRT: leave --backend out, or give cpu".into()));
-        }
+        let processor = match self.backend {
+            BackendArg::Auto => backend::Processor::Auto,
+            BackendArg::Cpu => backend::Processor::Cpu,
+            BackendArg::Tensorrt => backend::Processor::Gpu,
+        };
         let engine = match self.engine {
             EngineArg::Auto => backend::Engine::Auto,
             EngineArg::Tract => backend::Engine::Tract,
         };
-        let options = backend::Options { engine, ..Default::default() };
+        let options = backend::Options { engine, processor, dla: self.dla, ..Default::default() };
         Ok(self.threads.map_or(options, |threads| backend::Options { threads: threads.into(), ..options }))
     }
 

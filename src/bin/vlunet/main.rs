@@ -6,6 +6,7 @@ mod bundle;
 mod demo;
 mod detect;
 mod doctor;
+mod engine;
 mod eval;
 mod export;
 mod guide;
@@ -54,6 +55,8 @@ enum Command {
     Quantize(quantize::Args),
     #[command(subcommand)]
     Bundle(bundle::Command),
+    #[command(subcommand)]
+    Engine(engine::Command),
 }
 
 fn main() -> ExitCode {
@@ -95,6 +98,7 @@ fn dispatch(command: Command) -> vlunet::Result<()> {
         Command::Export(args) => export::run(&args),
         Command::Quantize(args) => quantize::run(args),
         Command::Bundle(command) => bundle::run(&command),
+        Command::Engine(command) => engine::run(&command),
     }
 }
 

@@ -158,7 +158,11 @@ fn encode_families(encoder: &mut DescriptorEncoder, status: &Status) -> fmt::Res
 
     let help = "The model and the tier of it that is used";
     let mut metric = encoder.encode_descriptor("model", help, None, MetricType::Info)?;
-    metric.encode_info(&[("model", status.model.as_str()), ("tier", status.governor.tier.as_str())])
+    metric.encode_info(&[
+        ("model", status.model.as_str()),
+        ("tier", status.governor.tier.as_str()),
+        ("engine", status.engine.as_str()),
+    ])
 }
 
 const STATES: [(&str, State); 5] = [

@@ -39,7 +39,7 @@ fn biased(end: &str, part: f32) -> Vec<u8> {
 }
 
 fn by_tract(onnx: &[u8], inputs: &Inputs) -> Vec<f32> {
-    let options = Options { threads: 2, engine: Engine::Tract };
+    let options = Options { threads: 2, engine: Engine::Tract, ..Options::default() };
     let model = Model::open(onnx, "biased", &options).unwrap();
     let shape = [1, 3, inputs.height, inputs.width];
     let mut session = model.session(&[("image", &shape), ("degradation", &[1, 512])]).unwrap();

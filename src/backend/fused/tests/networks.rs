@@ -23,7 +23,7 @@ fn configs() -> Vec<VluNetConfig> {
 const SIZES: [[usize; 2]; 5] = [[1, 1], [1, 90], [20, 1], [5, 3], [3, 10]];
 
 fn by_tract(onnx: &[u8], inputs: &Inputs) -> Vec<f32> {
-    let options = Options { threads: 2, engine: Engine::Tract };
+    let options = Options { threads: 2, engine: Engine::Tract, ..Options::default() };
     let model = Model::open(onnx, "random", &options).unwrap();
     let shape = [1, 3, inputs.height, inputs.width];
     let mut session = model.session(&[("image", &shape), ("degradation", &[1, 512])]).unwrap();

@@ -57,7 +57,7 @@ fn towers_of_any_form_give_what_plain_ones_do() {
     for patch_size in [1, 2, 3, 4] {
         let (onnx, side) = small(patch_size);
         let picture = picture(side);
-        let options = Options { threads: 1, engine: Engine::Tract };
+        let options = Options { threads: 1, engine: Engine::Tract, ..Options::default() };
         let plain = Model::open(&onnx, "small", &options).unwrap();
         let mut plain = plain.session(&[("image", &[1, 3, side, side])]).unwrap();
         let outputs = plain.run(&[("image", Input::F32(picture.view()))]).unwrap();

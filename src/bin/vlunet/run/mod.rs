@@ -111,6 +111,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = BackendArg::Auto)]
     backend: BackendArg,
 
+    /// The DLA core of a Jetson that restores, the GPU only what it can't.
+    #[arg(long, value_name = "CORE")]
+    dla: Option<u32>,
+
     /// Threads of the model; the board's profile says how many where not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     threads: Option<u16>,
@@ -136,7 +140,8 @@ impl Args {
         let threads = self.threads.or(config.threads);
         let threads = threads.or_else(|| board.profile.cpu.threads.and_then(|n| n.try_into().ok()));
         let engine = EngineArg::Auto;
-        let model = ModelArgs { model, dtype: self.dtype, backend: self.backend, engine, threads };
+        let model =
+            ModelArgs { model, dtype: self.dtype, backend: self.backend, engine, dla: self.dla, threads };
         let dtype = match model.dtype().or(config.dtype) {
             None => board.dtype_of(&Bundle::find(&model.model)?),
             given => given,

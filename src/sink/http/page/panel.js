@@ -75,10 +75,11 @@ function drawScores({ tasks, task }) {
   });
 }
 
-function drawFacts({ model, size, uptime_s, bypassed, frames_out, fps_target, governor, board, stage_ms }) {
+function drawFacts({ model, engine, size, uptime_s, bypassed, frames_out, fps_target, governor, board, stage_ms }) {
   const facts = [];
   const add = (name, value, bad) => facts.push([name, value, bad]);
   if (model) add("model", model);
+  if (engine) add("runs on", engine);
   if (size[0]) add("picture", `${size[0]} × ${size[1]}`);
   if (governor.tier) {
     const every = governor.every > 1 ? `, every ${governor.every} frames` : "";

@@ -1,0 +1,44 @@
+//! A model on an NVIDIA GPU, where this build has TensorRT.
+//!
+//! An engine is for one GPU, one number format and one size. It is built once, which takes minutes, and
+//! kept in the user's cache folder; docs/jetson.md.
+
+#[cfg(not(feature = "tensorrt"))]
+mod absent;
+#[cfg(feature = "tensorrt")]
+mod present;
+
+#[cfg(not(feature = "tensorrt"))]
+pub use absent::{Gpu, GpuModel};
+#[cfg(feature = "tensorrt")]
+pub use present::{Gpu, GpuModel};
+
+#[cfg(not(feature = "tensorrt"))]
+pub(super) use absent::GpuSession;
+#[cfg(feature = "tensorrt")]
+pub(super) use present::GpuSession;
+
+use std::time::Duration;
+
+/// How an engine is sought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Bytes of GPU memory that a layer may work in; all where none are given.
+    pub workspace: Option<u64>,
+    /// How long TensorRT looks for fast kernels, 0 to 5; its own 3 where not given.
+    pub level: Option<u8>,
+    /// Builds also where an engine is there.
+    pub anew: bool,
+}
+
+/// An engine that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// Bytes of its plan.
+    pub bytes: usize,
+    /// How long it took to build; none where it was there.
+    pub took: Option<Duration>,
+}
+
+/// A step of a build: the phase, the step and how many there are. Gives false to stop it.
+pub type OnStep<'a> = &'a (dyn Fn(&str, u32, u32) -> bool + Sync);

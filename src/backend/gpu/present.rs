@@ -1,0 +1,245 @@
+//! TensorRT's engines, from the cache or built for it.
+
+use super::super::tensorrt::{self, Cache, Device, Engine, PlanKey, Profile, Reason, Unusable, Values};
+use super::super::{Input, Options, Outputs, Processor, Session};
+use super::{Built, OnStep, Search};
+use crate::bundle::Dtype;
+use crate::{Error, Result};
+use ndarray::{ArrayViewD, CowArray, IxDyn};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// Frames that are on their way through the GPU at once: one is worked on while the next is copied.
+const IN_FLIGHT: usize = 2;
+
+/// A GPU with a TensorRT for it.
+#[derive(Clone)]
+pub struct Gpu(Device);
+
+impl Gpu {
+    /// The GPU of this machine.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] where there is none, or no driver or TensorRT for it.
+    pub fn open() -> Result<Self> {
+        Ok(Self(tensorrt::probe()?))
+    }
+
+    /// Whether an error of [`Gpu::open`] is no more than that this machine has no GPU.
+    pub fn is_expected() -> bool {
+        matches!(tensorrt::probe(), Err(Reason::NoDriver(_) | Reason::NoGpu))
+    }
+
+    /// What it is, for people.
+    pub fn describe(&self) -> String {
+        let [major, minor] = self.0.compute_capability();
+        format!("TensorRT {} on {} (sm_{major}{minor})", self.0.library().version(), self.0.name())
+    }
+
+    /// The variant of a bundle whose file an engine of that number format is built from.
+    pub fn variant(&self, dtype: Dtype) -> Dtype {
+        match of(dtype).variant(self.0.library().version()) {
+            tensorrt::Variant::F32 => Dtype::F32,
+            tensorrt::Variant::F16 => Dtype::F16,
+            tensorrt::Variant::Int8 => Dtype::Int8,
+        }
+    }
+}
+
+fn of(dtype: Dtype) -> tensorrt::Dtype {
+    match dtype {
+        Dtype::F32 => tensorrt::Dtype::Fp32,
+        Dtype::F16 => tensorrt::Dtype::Fp16,
+        Dtype::Int8 => tensorrt::Dtype::Int8,
+    }
+}
+
+/// A model on a GPU.
+pub struct GpuModel {
+    gpu: Gpu,
+    onnx: Cow<'static, [u8]>,
+    dtype: Dtype,
+    dla: Option<u32>,
+    builds: bool,
+    cache: Cache,
+}
+
+impl GpuModel {
+    /// A model for engines of that number format.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] where engines can't be kept.
+    pub fn new(gpu: Gpu, onnx: Cow<'static, [u8]>, dtype: Dtype, options: &Options) -> Result<Self> {
+        let builds = options.processor == Processor::Gpu;
+        Ok(Self { gpu, onnx, dtype, dla: options.dla, builds, cache: Cache::open()? })
+    }
+
+    /// The number format that its engines compute in.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// What runs it, for people.
+    pub fn describe(&self) -> String {
+        let dla = self.dla.map(|core| format!(", DLA {core}")).unwrap_or_default();
+        format!("{}, {}{dla}", self.gpu.describe(), of(self.dtype))
+    }
+
+    /// Makes the model ready for inputs of these shapes; none where there is no engine for them and none
+    /// is to be built.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] where the engine can't be built or run.
+    pub fn session(&self, shapes: &[(&str, &[usize])]) -> Result<Option<Session>> {
+        let plan = match self.cached(shapes)? {
+            Some(plan) => plan,
+            None if self.builds => {
+                log::warn!("building the engine for {}: it takes minutes, once", size(shapes));
+                let step = |phase: &str, step, steps| {
+                    log::debug!("{phase}: {step} of {steps}");
+                    true
+                };
+                match self.make(shapes, &Search::default(), &step)? {
+                    Some((plan, _)) => plan,
+                    None => return Ok(None),
+                }
+            }
+            None => {
+                log::warn!(
+                    "there is no engine for {} yet, so the CPU restores: vlunet engine build --size {0} makes one",
+                    size(shapes)
+                );
+                return Ok(None);
+            }
+        };
+        let engine = Engine::load(&self.gpu.0, &plan, self.dla)?;
+        let session = engine.session(shapes, IN_FLIGHT)?;
+        let shaped = shapes.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect();
+        Ok(Some(Session::of_gpu(GpuSession { session, inputs: shaped })))
+    }
+
+    /// Builds the engine for inputs of these shapes, where it isn't there; none where `on_step` stopped
+    /// it.
+    ///
+    /// # Errors
+    /// As [`GpuModel::session`].
+    pub fn build(
+        &self,
+        shapes: &[(&str, &[usize])],
+        search: &Search,
+        on_step: OnStep<'_>,
+    ) -> Result<Option<Built>> {
+        if !search.anew
+            && let Some(plan) = self.cached(shapes)?
+        {
+            return Ok(Some(Built { bytes: plan.len(), took: None }));
+        }
+        Ok(self.make(shapes, search, on_step)?.map(|(_, built)| built))
+    }
+
+    /// The plan for these shapes, where the cache has one that can be trusted.
+    fn cached(&self, shapes: &[(&str, &[usize])]) -> Result<Option<Vec<u8>>> {
+        let options = self.options(shapes);
+        match self.cache.get(&PlanKey::new(&self.gpu.0, &self.onnx, &options).key()) {
+            Ok(plan) => Ok(Some(plan)),
+            Err(Unusable::Absent) => Ok(None),
+            Err(why) => {
+                log::warn!("the engine for {} isn't used: {why}", size(shapes));
+                Ok(None)
+            }
+        }
+    }
+
+    fn make(
+        &self,
+        shapes: &[(&str, &[usize])],
+        search: &Search,
+        on_step: OnStep<'_>,
+    ) -> Result<Option<(Vec<u8>, Built)>> {
+        let start = Instant::now();
+        let key = PlanKey::new(&self.gpu.0, &self.onnx, &self.options(shapes)).key();
+        let options = tensorrt::Options {
+            workspace: search.workspace,
+            optimization_level: search.level,
+            ..self.options(shapes)
+        };
+        let steps = Mutex::new(HashMap::new());
+        let hear = |progress: tensorrt::Progress<'_>| {
+            let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+            match progress {
+                tensorrt::Progress::Starts { phase, steps: count, .. } => {
+                    steps.insert(phase.to_owned(), count);
+                    on_step(phase, 0, count)
+                }
+                tensorrt::Progress::Step { phase, step } => {
+                    on_step(phase, step + 1, steps.get(phase).copied().unwrap_or(0))
+                }
+                tensorrt::Progress::Ends { phase } => {
+                    let count = steps.remove(phase).unwrap_or(0);
+                    on_step(phase, count, count)
+                }
+            }
+        };
+        let timing = self.cache.timing(&self.gpu.0);
+        let Some(plan) = Engine::build(&self.gpu.0, &self.onnx, &options, &timing, &hear)? else {
+            return Ok(None);
+        };
+        self.cache.put(&key, &plan.bytes)?;
+        self.cache.put_timing(&self.gpu.0, &plan.timing)?;
+        let built = Built { bytes: plan.bytes.len(), took: Some(start.elapsed()) };
+        Ok(Some((plan.bytes, built)))
+    }
+
+    /// What decides which engine it is; how it was sought doesn't.
+    fn options(&self, shapes: &[(&str, &[usize])]) -> tensorrt::Options {
+        let options = tensorrt::Options::new(of(self.dtype), vec![Profile::fixed(shapes)]);
+        tensorrt::Options { dla_core: self.dla, ..options }
+    }
+}
+
+/// The picture's size, for people and for `--size`.
+fn size(shapes: &[(&str, &[usize])]) -> String {
+    let picture = shapes.iter().find_map(|(_, shape)| match shape {
+        [_, _, height, width] => Some(format!("{width}x{height}")),
+        _ => None,
+    });
+    picture.unwrap_or_else(|| "this size".into())
+}
+
+/// An engine at work.
+pub(in crate::backend) struct GpuSession {
+    session: tensorrt::Session,
+    inputs: Vec<(String, Vec<usize>)>,
+}
+
+impl GpuSession {
+    pub(in crate::backend) fn run(&mut self, inputs: &[(&str, Input<'_>)]) -> Result<Outputs<'_>> {
+        let mut floats: Vec<(&str, CowArray<'_, f32, IxDyn>)> = Vec::with_capacity(self.inputs.len());
+        for (name, shape) in &self.inputs {
+            match inputs.iter().find(|(given, _)| given == name) {
+                Some((_, Input::F32(view))) if view.shape() == shape => {
+                    floats.push((name, view.as_standard_layout()));
+                }
+                Some((_, input)) => {
+                    return Err(Error::Model(format!(
+                        "this engine takes {name} of shape {shape:?}, not {:?}",
+                        input.shape()
+                    )));
+                }
+                None => return Err(Error::Model(format!("the engine wants an input {name}"))),
+            }
+        }
+        let values: Vec<(&str, Values<'_>)> =
+            floats.iter().filter_map(|(name, array)| Some((*name, Values::F32(array.as_slice()?)))).collect();
+        self.session.run(&values)?;
+        Ok(Outputs::of_gpu(self))
+    }
+
+    pub(in crate::backend) fn output(&self, name: &str) -> Result<ArrayViewD<'_, f32>> {
+        let (shape, values) = self.session.output(0, name)?;
+        ArrayViewD::from_shape(IxDyn(shape), values)
+            .map_err(|e| Error::Model(format!("the engine's output {name}: {e}")))
+    }
+}
