@@ -3,6 +3,7 @@
 //! Its keys are the flags of `vlunet run`, with underscores for hyphens; a flag that is given
 //! comes before the file. `board/vlunet.toml` is a commented example.
 
+use crate::backend::Processor;
 use crate::board::profile::Profile;
 use crate::bundle::Dtype;
 use crate::uri::Uri;
@@ -39,6 +40,11 @@ pub struct Config {
     pub lighter_models: Vec<String>,
     /// Number format of the model.
     pub dtype: Option<Dtype>,
+    /// Where the model runs: `auto`, `cpu`, `tensorrt`.
+    #[serde(deserialize_with = "processor")]
+    pub backend: Option<Processor>,
+    /// The DLA core of a Jetson that restores.
+    pub dla: Option<u32>,
     /// Threads of the model, 1..=512.
     pub threads: Option<u16>,
     /// Blend of the restored picture (1) and the input (0), 0..=1.
@@ -54,6 +60,15 @@ fn duration<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Duration>, D::
     let read = humantime::parse_duration(&text);
     read.map(Some).map_err(|e| {
         serde::de::Error::custom(format!("{text:?} is no duration ({e}); it reads like \"500ms\" or \"2s\""))
+    })
+}
+
+fn processor<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Processor>, D::Error> {
+    let text = String::deserialize(value)?;
+    let known = [("auto", Processor::Auto), ("cpu", Processor::Cpu), ("tensorrt", Processor::Gpu)];
+    let found = known.iter().find(|(name, _)| *name == text).map(|(_, processor)| Some(*processor));
+    found.ok_or_else(|| {
+        serde::de::Error::custom(format!("{text:?} is no backend; there are auto, cpu and tensorrt"))
     })
 }
 
@@ -134,6 +149,7 @@ mod tests {
         let given_too = [board.is_some(), model.is_some(), dtype.is_some(), threads.is_some()];
         assert_eq!((given, given_too), ([true; 4], [true; 4]));
         assert!(whole.strength.is_some() && whole.lighter_models.is_empty());
+        assert!(whole.backend == Some(Processor::Auto) && whole.dla.is_some());
         assert!(whole.min_scale.is_some() && whole.max_scale.is_some() && whole.gpio.is_some());
     }
 
@@ -156,6 +172,7 @@ mod tests {
             ("detect_every = \"1ms\"", "10ms to 1h"),
             ("detect_every = \"9999999999999999999999y\"", "no duration"),
             ("dtype = \"f64\"", "`f32`"),
+            ("backend = \"gpu\"", "\"gpu\" is no backend; there are auto, cpu and tensorrt"),
             ("board = \"pi\"", "raspberry-pi-5"),
             ("threads = 0", "1 to 512"),
             ("threads = -1", "line 1"),

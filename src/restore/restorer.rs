@@ -86,11 +86,13 @@ impl Restorer {
     /// [`Error::Model`] where that can't be read, [`Error::Input`] for a strength outside
     /// 0..=1, [`Error::Gpu`] where it is to be a GPU and there is none that can be used.
     pub fn open(bundle: &Bundle, options: &Options) -> Result<Self> {
-        let variant = bundle.variant(options.dtype)?;
+        let gpu = on_gpu(bundle, options)?;
+        // The number format was chosen for the GPU: what may stand in for it runs in the CPU's own best.
+        let variant = bundle.variant(options.dtype.filter(|_| gpu.is_none()))?;
         let entry = &variant.restorer;
         let restorer =
             Self::new(bundle.read(entry)?, &entry.file, bundle.manifest().config.clone(), options)?;
-        Ok(Self { dtype: variant.dtype, gpu: on_gpu(bundle, options)?, ..restorer })
+        Ok(Self { dtype: variant.dtype, gpu, ..restorer })
     }
 
     /// From an ONNX model that takes `image` and `degradation` and gives `restored`; `name`

@@ -107,9 +107,9 @@ pub struct Args {
     #[arg(long, value_enum)]
     dtype: Option<DtypeArg>,
 
-    /// What the model runs on.
-    #[arg(long, value_enum, default_value_t = BackendArg::Auto)]
-    backend: BackendArg,
+    /// What the model runs on; auto where not given.
+    #[arg(long, value_enum)]
+    backend: Option<BackendArg>,
 
     /// The DLA core of a Jetson that restores, the GPU only what it can't.
     #[arg(long, value_name = "CORE")]
@@ -140,8 +140,9 @@ impl Args {
         let threads = self.threads.or(config.threads);
         let threads = threads.or_else(|| board.profile.cpu.threads.and_then(|n| n.try_into().ok()));
         let engine = EngineArg::Auto;
-        let model =
-            ModelArgs { model, dtype: self.dtype, backend: self.backend, engine, dla: self.dla, threads };
+        let backend = self.backend.unwrap_or(BackendArg::Auto);
+        let dla = self.dla.or(config.dla);
+        let model = ModelArgs { model, dtype: self.dtype, backend, engine, dla, threads };
         let dtype = match model.dtype().or(config.dtype) {
             None => board.dtype_of(&Bundle::find(&model.model)?),
             given => given,
@@ -159,13 +160,17 @@ impl Args {
         let strength = self.strength.or(config.strength).unwrap_or(1.0);
         let lighter =
             if self.lighter_models.is_empty() { config.lighter_models } else { self.lighter_models.clone() };
+        let mut options = model.restore_options()?;
+        if let (None, Some(processor)) = (self.backend, config.backend) {
+            options.backend.processor = processor;
+        }
         Ok(Settings {
             lighter,
             fps: self.fps.or(config.fps),
             fallback_fps: board.profile.fps,
             detect_every: every.unwrap_or(Duration::from_millis(500)),
             task: self.task.clone().or(config.task),
-            restore: restore::Options { dtype, strength, ..model.restore_options()? },
+            restore: restore::Options { dtype, strength, ..options },
             scales: least.min(most)..=most,
             cores: board.profile.cpu.clone(),
             frames: self.frames,
