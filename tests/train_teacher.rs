@@ -126,3 +126,23 @@ fn a_teacher_that_does_not_fit_is_one_line_and_leaves_no_run() {
     let [error] = run.errors()[..] else { panic!("{run:?}") };
     assert!(error.contains("has no teacher; leave --teacher out"), "{error}");
 }
+
+#[test]
+fn a_run_begins_with_the_weights_of_a_bundle() {
+    let workplace = pairs();
+    workplace.write("half.toml", recipe("0.5"));
+    weights(&workplace, "run", "half.toml", "one", &[]);
+    let export = ["export", "run", "--head", "nano", "-o", "first.vlu", "--license", "none", "--data", "none"];
+    workplace.succeed(&export);
+    // From the bundle and from the run that it was made of, the same.
+    let of_run = weights(&workplace, "a", "half.toml", "other", &["--from", "run"]);
+    assert!(of_run == weights(&workplace, "b", "half.toml", "other", &["--from", "first.vlu"]));
+    assert!(of_run != weights(&workplace, "c", "half.toml", "other", &[]));
+    for (from, says) in [("nano", "another network than the recipe's"), ("nothing", "no such folder")] {
+        let start = ["fit", "half.toml", "--run", "d", "--data", "one", "--head", "head.safetensors"];
+        let run = workplace.run(&[&start[..], &["--from", from]].concat());
+        let [error] = run.errors()[..] else { panic!("{run:?}") };
+        assert!(run.code == Some(1) && error.contains(says), "{error}");
+        assert!(!workplace.path("d").exists());
+    }
+}

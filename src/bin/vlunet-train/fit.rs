@@ -11,7 +11,7 @@ use vlunet::train::devices::Choice;
 use vlunet::train::guide::Guide;
 use vlunet::train::quantized::Quantized;
 use vlunet::train::recipe::Recipe;
-use vlunet::train::run::{End, Fit, Limits, Origins, RunFolder, Taught};
+use vlunet::train::run::{End, Fit, Limits, Origins, RunFolder, Start, Taught};
 use vlunet::{Error, Result};
 
 /// Trains a restorer by a recipe, or goes on with a run.
@@ -33,9 +33,9 @@ pub struct Args {
     #[arg(long, value_name = "PATH|NAME")]
     head: String,
 
-    /// Starts from another run's weights instead of from random ones.
-    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
-    from: Option<PathBuf>,
+    /// Starts from the weights of another run, or of a bundle, instead of from random ones.
+    #[arg(long, value_name = "RUN|PATH|NAME", conflicts_with = "resume")]
+    from: Option<String>,
 
     /// A bundle whose restorer's pictures count beside the true ones (distillation).
     #[arg(long, value_name = "PATH|NAME")]
@@ -104,7 +104,19 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let quantized = |name: &String| Quantized::open(Bundle::find(name)?, &recipe.config()?);
     let quantized = args.qat.as_ref().map(quantized).transpose()?;
-    let origins = Origins { from: args.from.as_deref().map(RunFolder::new), teacher, quantized };
+    let start = |name: &String| {
+        let run = RunFolder::new(name.as_ref());
+        if run.checkpoint().exists() {
+            return Ok(Start::Run(run));
+        }
+        match Bundle::find(name) {
+            Ok(bundle) => Ok(Start::Bundle(bundle)),
+            // A folder with neither: the run's error says more.
+            Err(_) if run.path().is_dir() => Ok(Start::Run(run)),
+            Err(e) => Err(e),
+        }
+    };
+    let origins = Origins { from: args.from.as_ref().map(start).transpose()?, teacher, quantized };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))

@@ -5,10 +5,11 @@ use super::checkpoint::State;
 use super::curves::draw;
 use super::journal::{Event, Journal};
 use super::recent::Recent;
-use super::teacher::{self, Taught};
+use super::teacher::{self, Taught, restorer_of};
 use super::validation::Validation;
 use crate::arch::DEGRADATION_DIM;
-use crate::bundle::Task;
+use crate::arch::VluNetConfig;
+use crate::bundle::{Bundle, Task};
 use crate::train::data::{Batch, Library, Loader, Ready, Rounds, cut};
 use crate::train::guide::{Guide, Vectors};
 use crate::train::network::{VluNet, initial};
@@ -16,6 +17,7 @@ use crate::train::parameters::Parameters;
 use crate::train::quantized::Quantized;
 use crate::train::recipe::Recipe;
 use crate::train::replicas;
+use crate::weights::Weights;
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 use sha2::{Digest, Sha256};
@@ -46,13 +48,34 @@ pub struct Limits {
 /// What a run begins with and learns from, beside its recipe and pictures.
 #[derive(Default)]
 pub struct Origins {
-    /// The run to begin with the weights of, instead of with random ones.
-    pub from: Option<RunFolder>,
+    /// Whose weights to begin with, instead of with random ones.
+    pub from: Option<Start>,
     /// A trained network, whose pictures count beside the true ones.
     pub teacher: Option<Taught>,
     /// The int8 bundle whose rounding the run learns to live with; a run that is resumed has its
     /// own.
     pub quantized: Option<Quantized>,
+}
+
+/// What a run may begin with the weights of.
+pub enum Start {
+    /// Another run, its running average.
+    Run(RunFolder),
+    /// A bundle's float32 restorer.
+    Bundle(Bundle),
+}
+
+impl Start {
+    fn weights(&self, config: &VluNetConfig, device: &Device) -> Result<Weights> {
+        match self {
+            Self::Run(run) => State::of_run(run, config, device)?.0.average.to_weights(),
+            Self::Bundle(bundle) if bundle.manifest().config == *config => restorer_of(bundle),
+            Self::Bundle(bundle) => Err(Error::Train(format!(
+                "{} holds another network than the recipe's: there is nothing to begin with",
+                bundle.origin()
+            ))),
+        }
+    }
 }
 
 /// How a call ended.
@@ -140,8 +163,7 @@ impl Fit {
                     folder.path().display()
                 )));
             }
-            let average = |run: &RunFolder| Ok::<_, Error>(State::of_run(run, &config, device)?.0.average);
-            let from = origins.from.as_ref().map(|run| average(run)?.to_weights()).transpose()?;
+            let from = origins.from.as_ref().map(|start| start.weights(&config, device)).transpose()?;
             let parameters = match (&quantized, from) {
                 (Some(quantized), from) => quantized.initial(&config, from, device)?,
                 (None, Some(from)) => Parameters::from_weights(&config.parameters(), &from, device)?,

@@ -9,7 +9,7 @@ mod teacher;
 mod validation;
 
 pub use checkpoint::{Progress, State};
-pub use fit::{End, Fit, Limits, Origins};
+pub use fit::{End, Fit, Limits, Origins, Start};
 pub use journal::{Event, Journal};
 pub use teacher::{Taught, Teacher};
 pub use validation::Validation;

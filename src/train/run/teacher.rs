@@ -5,6 +5,7 @@ use crate::bundle::{Bundle, Dtype};
 use crate::onnx::restorer_weights;
 use crate::train::network::VluNet;
 use crate::train::parameters::Parameters;
+use crate::weights::Weights;
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -34,11 +35,11 @@ impl Taught {
     /// isn't one of ours.
     pub fn open(bundle: &Bundle, device: &Device) -> Result<Self> {
         let manifest = bundle.manifest();
-        let file = &bundle.variant(Some(Dtype::F32))?.restorer;
-        let weights = restorer_weights(&manifest.config, &bundle.read(file)?)?;
-        let parameters = Parameters::from_weights(&manifest.config.parameters(), &weights, device)?;
+        let table = manifest.config.parameters();
+        let parameters = Parameters::from_weights(&table, &restorer_of(bundle)?, device)?;
         let name = format!("{} {}", manifest.name, manifest.version);
-        let teacher = Teacher { name, sha256: file.sha256.clone() };
+        let sha256 = bundle.variant(Some(Dtype::F32))?.restorer.sha256.clone();
+        let teacher = Teacher { name, sha256 };
         Ok(Self { network: VluNet::new(manifest.config.clone()), parameters, teacher })
     }
 
@@ -66,6 +67,12 @@ impl Taught {
             self.teacher.name
         )))
     }
+}
+
+/// The weights of a bundle's float32 restorer.
+pub(super) fn restorer_of(bundle: &Bundle) -> Result<Weights> {
+    let file = &bundle.variant(Some(Dtype::F32))?.restorer;
+    restorer_weights(&bundle.manifest().config, &bundle.read(file)?)
 }
 
 /// That a run is resumed with the teacher that it began with: `own` is what its checkpoint says.
