@@ -18,6 +18,8 @@ struct Slot<T> {
     item: Option<T>,
     dropped: u64,
     closed: bool,
+    /// Whoever waits is to look elsewhere.
+    poked: bool,
 }
 
 /// What a look into the mailbox gave.
@@ -33,7 +35,7 @@ pub(super) enum Taken<T> {
 
 impl<T> Default for Mailbox<T> {
     fn default() -> Self {
-        let slot = Slot { item: None, dropped: 0, closed: false };
+        let slot = Slot { item: None, dropped: 0, closed: false, poked: false };
         Self { slot: Mutex::new(slot), changed: Condvar::new() }
     }
 }
@@ -84,15 +86,22 @@ impl<T> Mailbox<T> {
 
     /// Takes what is in it, or what comes within that time.
     pub(super) fn take(&self, patience: Duration) -> Taken<T> {
-        let empty = |slot: &mut Slot<T>| slot.item.is_none() && !slot.closed;
+        let empty = |slot: &mut Slot<T>| slot.item.is_none() && !slot.closed && !slot.poked;
         let waited = self.changed.wait_timeout_while(self.lock(), patience, empty);
         let (mut slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        slot.poked = false;
         let Some(item) = slot.item.take() else {
             return if slot.closed { Taken::Closed } else { Taken::Nothing };
         };
         drop(slot);
         self.changed.notify_all();
         Taken::Item(item)
+    }
+
+    /// Has whoever waits for something, or the next who would, find nothing at once.
+    pub(super) fn poke(&self) {
+        self.lock().poked = true;
+        self.changed.notify_all();
     }
 
     /// Lets nothing more in; what is in it can still be taken.
@@ -160,6 +169,17 @@ mod tests {
         mailbox.close();
         assert_eq!((mailbox.put_within(3, LONG), mailbox.take(LONG)), (None, Taken::Item(2)));
         assert_eq!((mailbox.take(LONG), mailbox.dropped()), (Taken::Closed, 0));
+    }
+
+    #[test]
+    fn who_is_poked_looks_elsewhere_once() {
+        let mailbox = Mailbox::default();
+        mailbox.poke();
+        assert_eq!(mailbox.take(LONG), Taken::Nothing);
+        mailbox.poke();
+        mailbox.put(1);
+        // What is there comes first.
+        assert_eq!((mailbox.take(LONG), mailbox.take(SHORT)), (Taken::Item(1), Taken::Nothing));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! capture ──► worker ──► sink, sink, …      hand-overs hold one frame, the newest
 //!    └─────► sight: looks twice a second, keeps d_I
 //!             workshop: plans restorers aside
+//!             restore aside: a GPU's restorer, while the worker makes the next frame ready
 //! ```
 //!
 //! A live source's frames are dropped rather than queued, so a frame is never older than it
@@ -23,7 +24,9 @@
 //! # Ok::<(), vlunet::Error>(())
 //! ```
 
+mod aside;
 mod capture;
+mod flight;
 mod governor;
 mod mailbox;
 mod models;

@@ -48,7 +48,7 @@ pub(super) fn load(settings: &Settings, number: u64) -> Result<Loaded> {
         tiers.push(lighter(&bundle, name)?);
     }
     let eyes = Eyes { model: number, bundle, detector };
-    let model = Model { number, tiers, options: settings.restore.clone() };
+    let model = Model { number, tiers, options: settings.restore.clone(), overlap: settings.overlap };
     Ok(Loaded { model: Arc::new(model), eyes, prepared: None })
 }
 

@@ -30,6 +30,8 @@ pub struct Settings {
     pub lighter: Vec<String>,
     /// How its restorer runs.
     pub restore: Options,
+    /// Whether the next frame is made ready while one is restored; on a GPU where not said.
+    pub overlap: Option<bool>,
     /// Internal resolutions that a live picture may be restored at, as shares of each side,
     /// above 0 and at most 1.
     pub scales: RangeInclusive<f64>,
@@ -54,6 +56,7 @@ impl Settings {
             model: crate::bundle::DEFAULT_BUNDLE.into(),
             lighter: Vec::new(),
             restore: Options::default(),
+            overlap: None,
             scales: 0.25..=1.0,
             cores: Cpu::default(),
             frames: None,

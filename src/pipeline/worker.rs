@@ -3,12 +3,13 @@
 //! Nothing here waits for anything but the next frame: what a frame needs and isn't ready is
 //! asked for, and the frame goes on without.
 
+use super::flight::Flight;
 use super::governor::{Choice, Governor, Level};
 use super::mailbox::Taken;
 use super::outputs::Outputs;
 use super::shared::{Guided, PATIENCE, Pulse, Shared, lock};
 use super::sight::{Eyes, Sight};
-use super::workshop::{Counter, Model, Order, Prepared, Shelf, prepare};
+use super::workshop::{Counter, Model, Order, Place, Prepared, Shelf, prepare};
 use crate::board::thermal::Level as Heat;
 use crate::bundle::Task;
 use crate::frame::{Frame, Planes, Shrinker, fill_frame, to_planes};
@@ -16,16 +17,17 @@ use crate::restore::GuidedUpsampler;
 use crate::sink::Output;
 use crate::telemetry::State;
 use crate::{Error, Result};
+use ndarray::ArrayView3;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const FAULT: &str = "restoring";
-const LOST_GPU: &str = "GPU";
+pub(super) const FAULT: &str = "restoring";
+pub(super) const LOST_GPU: &str = "GPU";
 
 /// After a failure frames pass untouched for so long.
-const REST: Duration = Duration::from_secs(1);
+pub(super) const REST: Duration = Duration::from_secs(1);
 
 /// What others may change while the loop runs.
 #[derive(Default)]
@@ -66,13 +68,28 @@ pub(super) struct Worker {
     /// The size of the last frame.
     size: (u32, u32),
     /// What was last told of the governor's choice.
-    told: Option<(u64, Level, Choice)>,
-    kit: Kit,
-    resting_until: Option<Instant>,
+    pub(super) told: Option<(u64, Level, Choice)>,
+    pub(super) kit: Kit,
+    pub(super) resting_until: Option<Instant>,
+    /// The frame that is restored aside.
+    pub(super) flight: Option<Flight>,
+    /// Memory for frames that are restored aside.
+    pub(super) spare: Vec<Planes>,
+    /// Frames that were handed out.
+    turns: u64,
+}
+
+/// What became of a frame.
+enum Treated {
+    /// It is to pass untouched.
+    Untouched(State),
+    Restored(Arc<Frame>),
+    /// It is restored aside.
+    Underway,
 }
 
 /// Memory for a frame's way, used again.
-struct Kit {
+pub(super) struct Kit {
     input: Planes,
     shrinker: Shrinker,
     upsampler: GuidedUpsampler,
@@ -85,11 +102,11 @@ struct Kit {
 }
 
 /// A correction fits frames of the same size, restored for the same task at the same level.
-type Carried = ((u32, u32), Task, Level);
+pub(super) type Carried = ((u32, u32), Task, Level);
 
 impl Kit {
     /// Another picture: what was made for the one before must not be carried over to it.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         (self.carried, self.cycle) = (None, (Duration::ZERO, 0));
     }
 }
@@ -136,7 +153,6 @@ impl Worker {
         on_turn: OnTurn,
     ) -> Self {
         Self {
-            shared,
             outputs,
             counter: Arc::default(),
             changes: Arc::default(),
@@ -145,7 +161,8 @@ impl Worker {
             limit: None,
             patient,
             on_turn,
-            shelf: Shelf::default(),
+            shelf: Shelf::new(Arc::clone(&shared)),
+            shared,
             next: None,
             guided: None,
             size: (0, 0),
@@ -159,30 +176,33 @@ impl Worker {
                 scene: Scene::default(),
             },
             resting_until: None,
+            flight: None,
+            spare: Vec::new(),
+            turns: 0,
         }
     }
 
     /// Works until the frames end.
     pub(super) fn run(mut self, pulse: &Pulse) {
-        let mut turns = 0;
         loop {
             pulse.beat();
             match self.shared.frames.take(PATIENCE) {
                 Taken::Item(frame) => {
                     self.turn(frame);
-                    (self.on_turn)(true);
-                    turns += 1;
-                    if self.limit.is_some_and(|limit| turns >= limit) {
+                    if self.limit.is_some_and(|limit| self.turns + u64::from(self.flight.is_some()) >= limit)
+                    {
                         break;
                     }
                 }
                 Taken::Nothing if !self.shared.controls().stopped() => {
+                    self.land_if_done();
                     (self.on_turn)(false);
                     self.take_changes();
                 }
                 Taken::Nothing | Taken::Closed => break,
             }
         }
+        self.land_now();
         self.counter.orders.close();
         self.outputs.close();
     }
@@ -197,7 +217,16 @@ impl Worker {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.treat(&frame)))
             .unwrap_or_else(|_| Err(Error::Model("the restorer panicked, which is a bug".into())));
         let (restored, state) = match outcome {
-            Ok(treated) => treated,
+            Ok(Treated::Underway) => {
+                // A file's frames, and those that the next ones are carried over from, are waited for.
+                if self.patient.is_some() || self.flight.as_ref().is_some_and(|flight| flight.level.every > 1)
+                {
+                    self.land_now();
+                }
+                return;
+            }
+            Ok(Treated::Restored(restored)) => (Some(restored), State::Restoring),
+            Ok(Treated::Untouched(state)) => (None, state),
             Err(e) => {
                 self.shared.telemetry.fault(FAULT, e);
                 self.resting_until = Some(Instant::now() + REST);
@@ -205,10 +234,22 @@ impl Worker {
                 (None, State::Fault)
             }
         };
+        // The frame before comes first.
+        self.land_now();
+        self.hand_out(frame, restored, state, start.elapsed());
+    }
+
+    /// Hands out a frame that so much work was done for.
+    pub(super) fn hand_out(
+        &mut self,
+        frame: Arc<Frame>,
+        restored: Option<Arc<Frame>>,
+        state: State,
+        work: Duration,
+    ) {
         let untouched = restored.is_none();
-        let work = start.elapsed();
         let output = Output { restored: restored.unwrap_or_else(|| Arc::clone(&frame)), input: frame };
-        let wait = start.saturating_duration_since(output.input.captured);
+        let wait = output.input.captured.elapsed().saturating_sub(work);
         let dropped = self.shared.frames.dropped();
         self.shared.telemetry.update(|status| {
             status.state = state;
@@ -221,12 +262,14 @@ impl Worker {
             }
         });
         self.outputs.put(output, self.patient.is_some());
+        self.turns += 1;
+        (self.on_turn)(true);
     }
 
-    /// The restored frame, or none where it is to pass untouched, and why.
-    fn treat(&mut self, frame: &Arc<Frame>) -> Result<(Option<Arc<Frame>>, State)> {
+    /// Restores a frame, or has it restored, or says why it is to pass untouched.
+    fn treat(&mut self, frame: &Arc<Frame>) -> Result<Treated> {
         if self.resting_until.is_some_and(|until| Instant::now() < until) {
-            return Ok((None, State::Fault));
+            return Ok(Treated::Untouched(State::Fault));
         }
         if let Some(new) = self.shared.guidance().filter(|guided| guided.model == self.model.number) {
             self.guided = Some(new);
@@ -243,21 +286,14 @@ impl Worker {
         let order = Order { model: Arc::clone(&self.model), level, size };
         if self.shared.controls().bypass() {
             self.kit.forget();
-            return Ok((None, State::Bypass));
+            return Ok(Treated::Untouched(State::Bypass));
         }
-        let Some(guided) = self.guided.clone() else { return Ok((None, State::Starting)) };
+        let Some(guided) = self.guided.clone() else { return Ok(Treated::Untouched(State::Starting)) };
         if guided.guidance.task == Task::Clear {
             self.kit.forget();
-            return Ok((None, State::Clear));
+            return Ok(Treated::Untouched(State::Clear));
         }
-        let restored = self.restore(frame, &order, &guided)?;
-        if restored.is_none() {
-            // The restorer is being made ready.
-            return Ok((None, State::Starting));
-        }
-        self.shared.telemetry.mended(FAULT);
-        self.resting_until = None;
-        Ok((restored, State::Restoring))
+        self.restore(frame, &order, guided)
     }
 
     /// Sees to it that the restorer for an order is there, or comes.
@@ -297,60 +333,88 @@ impl Worker {
         Ok(())
     }
 
-    fn restore(&mut self, frame: &Arc<Frame>, order: &Order, guided: &Guided) -> Result<Option<Arc<Frame>>> {
-        let Some(prepared) = self.shelf.find(order) else { return Ok(None) };
+    fn restore(&mut self, frame: &Arc<Frame>, order: &Order, guided: Arc<Guided>) -> Result<Treated> {
+        let Some(prepared) = self.shelf.find(order) else {
+            // The restorer is being made ready.
+            return Ok(Treated::Untouched(State::Starting));
+        };
         let start = Instant::now();
-        let (width, height) = order.size;
         let used = Level { every: order.level.every, ..prepared.order.level };
+        let task = guided.guidance.task;
+        let made_for = (order.size, task, used);
         let kit = &mut self.kit;
-        let made_for = (order.size, guided.guidance.task, used);
         if kit.carried.is_some_and(|carried| carried != made_for) {
             kit.forget();
         }
-        let carry =
-            kit.carried.is_some() && !kit.cycle.1.is_multiple_of(used.every) && kit.scene.shows(frame);
+        if kit.carried.is_some() && !kit.cycle.1.is_multiple_of(used.every) && kit.scene.shows(frame) {
+            let made = make(&self.shared, frame, |out| kit.upsampler.carry_over(frame, out))?;
+            self.has_restored(made_for, false);
+            self.account(start.elapsed(), used);
+            return Ok(Treated::Restored(made));
+        }
         let whole = prepared.internal == order.size;
-        let restored = if carry {
-            None
-        } else {
-            if whole {
-                to_planes(frame, &mut kit.input);
-            } else {
-                let (width, height) = prepared.internal;
-                kit.shrinker.shrink(frame, width as usize, height as usize, &mut kit.input)?;
-            }
-            if used.every > 1 {
-                kit.scene.keep(frame);
-            }
-            let restored = prepared.restorer.restore(kit.input.view(), &guided.guidance.degradation)?;
-            if let Some(why) = prepared.restorer.take_lost_gpu() {
-                self.shared.telemetry.fault(LOST_GPU, Error::Gpu(why));
-                self.told = None;
-            }
-            Some(restored)
+        let is_news = self.told.is_none_or(|(number, level, _)| (number, level) != (self.model.number, used));
+        let mut input = match &prepared.place {
+            Place::Here(_) => std::mem::take(&mut kit.input),
+            Place::Aside(_) => self.spare.pop().unwrap_or_default(),
         };
-        // Words are made only when there may be something new to say.
-        let is_new = self.told.is_none_or(|(number, level, _)| (number, level) != (self.model.number, used));
-        let engine = is_new.then(|| prepared.restorer.describe());
-        let made = self.shared.pool.make(width, height, |out| {
-            (out.sequence, out.captured) = (frame.sequence, frame.captured);
-            match &restored {
-                None => kit.upsampler.carry_over(frame, out)?,
-                Some(restored) if whole => fill_frame(out, restored.view())?,
-                Some(restored) => kit.upsampler.upsample(frame, kit.input.view(), restored.view(), out)?,
+        if whole {
+            to_planes(frame, &mut input);
+        } else {
+            let (width, height) = prepared.internal;
+            kit.shrinker.shrink(frame, width as usize, height as usize, &mut input)?;
+        }
+        if used.every > 1 {
+            kit.scene.keep(frame);
+        }
+        let restorer = match &mut prepared.place {
+            Place::Here(restorer) => restorer,
+            Place::Aside(aside) => {
+                let (frame, aside) = (Arc::clone(frame), Arc::clone(aside));
+                let flight = Flight { frame, aside, level: used, task, whole, ready_in: start.elapsed() };
+                self.take_off(flight, input, guided)?;
+                return Ok(Treated::Underway);
             }
-            Ok(())
-        })?;
-        kit.carried = (!whole).then_some(made_for);
+        };
+        let restored = restorer.restore(input.view(), &guided.guidance.degradation)?;
+        let lost_gpu = restorer.take_lost_gpu();
+        let engine = (is_news || lost_gpu.is_some()).then(|| restorer.describe());
+        if let Some(why) = lost_gpu {
+            self.shared.telemetry.fault(LOST_GPU, Error::Gpu(why));
+        }
+        let made = self.paint(frame, input.view(), restored.view(), whole)?;
+        self.kit.input = input;
+        self.has_restored(made_for, whole);
         if let Some(engine) = engine {
             self.shared.telemetry.update(|status| status.engine = engine);
         }
         self.account(start.elapsed(), used);
-        Ok(Some(made))
+        Ok(Treated::Restored(made))
+    }
+
+    /// The frame that is handed out, from what was restored of it.
+    pub(super) fn paint(
+        &mut self,
+        frame: &Frame,
+        input: ArrayView3<'_, f32>,
+        restored: ArrayView3<'_, f32>,
+        whole: bool,
+    ) -> Result<Arc<Frame>> {
+        let upsampler = &mut self.kit.upsampler;
+        make(&self.shared, frame, |out| {
+            if whole { fill_frame(out, restored) } else { upsampler.upsample(frame, input, restored, out) }
+        })
+    }
+
+    /// Notes that a frame was restored; what it was made for may serve the next one.
+    pub(super) fn has_restored(&mut self, made_for: Carried, whole: bool) {
+        self.kit.carried = (!whole).then_some(made_for);
+        self.shared.telemetry.mended(FAULT);
+        self.resting_until = None;
     }
 
     /// Reports the cost of a frame to the governor, at the level that it asked for.
-    fn account(&mut self, work: Duration, used: Level) {
+    pub(super) fn account(&mut self, work: Duration, used: Level) {
         let (spent, frames) = &mut self.kit.cycle;
         (*spent, *frames) = (*spent + work, *frames + 1);
         if *frames < used.every {
@@ -398,6 +462,14 @@ impl Worker {
             self.governor.set_heat(heat);
         }
     }
+}
+
+/// A frame of the size, number and time of another.
+fn make(shared: &Shared, frame: &Frame, fill: impl FnOnce(&mut Frame) -> Result<()>) -> Result<Arc<Frame>> {
+    shared.pool.make(frame.width, frame.height, |out| {
+        (out.sequence, out.captured) = (frame.sequence, frame.captured);
+        fill(out)
+    })
 }
 
 #[cfg(test)]

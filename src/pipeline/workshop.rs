@@ -3,6 +3,7 @@
 //! Planning a network for a size takes tenths of a second, in which a camera delivers a dozen
 //! frames: they go on by the restorer that is there.
 
+use super::aside::Aside;
 use super::governor::Level;
 use super::mailbox::{Mailbox, Taken};
 use super::shared::{PATIENCE, Shared};
@@ -27,6 +28,8 @@ pub(super) struct Model {
     /// The best first, at least one; the same d_I serves them all.
     pub(super) tiers: Vec<Arc<Bundle>>,
     pub(super) options: Options,
+    /// Whether its restorers work aside; those on a GPU where not said.
+    pub(super) overlap: Option<bool>,
 }
 
 impl Model {
@@ -87,9 +90,17 @@ impl Order {
 /// A restorer that has run once at its size.
 pub(super) struct Prepared {
     pub(super) order: Order,
-    pub(super) restorer: Restorer,
+    pub(super) place: Place,
     /// (width, height) that it takes.
     pub(super) internal: (u32, u32),
+}
+
+/// Where a restorer works.
+pub(super) enum Place {
+    /// On the thread that asks it to.
+    Here(Box<Restorer>),
+    /// On a thread of its own.
+    Aside(Arc<Aside>),
 }
 
 /// The two ends of the counter.
@@ -139,12 +150,12 @@ pub(super) fn prepare(order: Order) -> Result<Prepared> {
         Ok(restorer)
     }));
     let restorer = restorer.map_err(|_| Error::Model("the engine gave up on it".into()))??;
-    Ok(Prepared { order, restorer, internal })
+    Ok(Prepared { order, place: Place::Here(Box::new(restorer)), internal })
 }
 
 /// The restorers that are ready, and the one that was asked for.
-#[derive(Default)]
 pub(super) struct Shelf {
+    shared: Arc<Shared>,
     prepared: Vec<Prepared>,
     ordered: Option<Order>,
     /// What could not be made, and when.
@@ -158,6 +169,10 @@ const KEPT: usize = 4;
 const RETRY: Duration = Duration::from_secs(5);
 
 impl Shelf {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, prepared: Vec::new(), ordered: None, refused: None }
+    }
+
     /// Takes in what the workshop has finished; the oldest leaves.
     pub(super) fn stock(&mut self, counter: &Counter) {
         while let Taken::Item(made) = counter.ready.take(Duration::ZERO) {
@@ -175,8 +190,18 @@ impl Shelf {
         }
     }
 
-    /// Takes one in.
+    /// Takes one in; what works aside starts its thread, on the caller's cores.
     pub(super) fn add(&mut self, prepared: Prepared) {
+        let prepared = match prepared.place {
+            Place::Here(restorer) if prepared.order.model.overlap.unwrap_or_else(|| restorer.is_on_gpu()) => {
+                let shared = Arc::clone(&self.shared);
+                match Aside::start(*restorer, move || shared.frames.poke()) {
+                    Ok(aside) => Prepared { place: Place::Aside(Arc::new(aside)), ..prepared },
+                    Err(e) => return self.shared.telemetry.fault(FAULT, e),
+                }
+            }
+            place => Prepared { place, ..prepared },
+        };
         self.prepared.retain(|kept| !kept.order.is_for(&prepared.order));
         if self.prepared.len() == KEPT {
             self.prepared.remove(0);

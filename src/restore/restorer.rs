@@ -197,10 +197,15 @@ impl Restorer {
 
     /// What restores pictures of the newest size, for people: `CPU, int8`.
     pub fn describe(&self) -> String {
-        match (&self.gpu, self.sessions.last()) {
-            (Some(gpu), Some((_, session))) if session.is_on_gpu() => gpu.describe(),
+        match &self.gpu {
+            Some(gpu) if self.is_on_gpu() => gpu.describe(),
             _ => format!("CPU, {}", self.dtype),
         }
+    }
+
+    /// Whether a GPU restores pictures of the newest size.
+    pub fn is_on_gpu(&self) -> bool {
+        self.gpu.is_some() && self.sessions.last().is_some_and(|(_, session)| session.is_on_gpu())
     }
 
     /// Why the GPU, which restored at first, doesn't any more; told once.
@@ -244,8 +249,7 @@ impl Restorer {
             restored.iter().zip(&expected).map(|(a, b)| (a - b.clamp(0.0, 1.0)).abs()).fold(0.0, f32::max);
         let squares = restored.iter().zip(&expected).map(|(a, b)| f64::from(a - b.clamp(0.0, 1.0)).powi(2));
         let psnr = -10.0 * (squares.sum::<f64>() / restored.len() as f64).log10();
-        let on_gpu = self.sessions.last().is_some_and(|(_, session)| session.is_on_gpu());
-        let dtype = self.gpu.as_ref().filter(|_| on_gpu).map_or(self.dtype, GpuModel::dtype);
+        let dtype = self.gpu.as_ref().filter(|_| self.is_on_gpu()).map_or(self.dtype, GpuModel::dtype);
         if difference > self_test_tolerance(dtype) || psnr < SELF_TEST_PSNR {
             return Err(Error::Model(format!(
                 "the golden frame comes out wrong by up to {difference} ({psnr:.1} dB): this {dtype} model doesn't \

@@ -36,7 +36,7 @@ impl Source for Clip {
     }
 }
 
-fn clip(length: u64) -> OpenSource {
+pub(super) fn clip(length: u64) -> OpenSource {
     Arc::new(move || Ok(Box::new(Clip { next: 0, length })))
 }
 

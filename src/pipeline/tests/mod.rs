@@ -1,5 +1,6 @@
 //! The loop against sources, sinks and models that misbehave as real ones do.
 
+mod aside;
 mod flow;
 mod models;
 mod reload;
