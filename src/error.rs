@@ -58,6 +58,10 @@ pub enum Error {
     #[error("model: {0}")]
     Model(String),
 
+    /// An NVIDIA GPU, its driver or TensorRT that doesn't do what it is asked for; a CPU still can.
+    #[error("GPU: {0}")]
+    Gpu(String),
+
     /// A training run that can't go on.
     #[error("training: {0}")]
     Train(String),

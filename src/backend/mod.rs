@@ -23,6 +23,8 @@ mod model;
 mod peak;
 mod reader;
 mod session;
+#[cfg(all(feature = "tensorrt", target_os = "linux"))]
+pub mod tensorrt;
 mod tract;
 
 pub use model::Model;
