@@ -6,13 +6,13 @@
 //! loaded from there the next time. A [`Session`] runs it.
 //!
 //! ```no_run
-//! use vlunet::backend::tensorrt::{self, Cache, Dtype, Engine, Options, PlanKey, Profile, Values};
+//! use vlunet::backend::tensorrt::{self, Cache, Dtype, Engine, Options, PlanKey, Profile, Reason, Values};
 //!
 //! let onnx = std::fs::read("restorer.f32.onnx").unwrap();
 //! let shapes: [(&str, &[usize]); 2] = [("image", &[1, 3, 360, 640]), ("degradation", &[1, 512])];
 //! let options = Options::new(Dtype::Fp16, vec![Profile::fixed(&shapes)]);
 //!
-//! let device = tensorrt::probe()?;
+//! let device = tensorrt::probe().map_err(Reason::into_error)?;
 //! let (cache, key) = (Cache::open()?, PlanKey::new(&device, &onnx, &options).key());
 //! let plan = match cache.get(&key) {
 //!     Ok(plan) => plan,

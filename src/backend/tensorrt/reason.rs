@@ -77,8 +77,10 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
-impl From<Reason> for Error {
-    fn from(reason: Reason) -> Self {
-        Self::Gpu(reason.to_string())
+impl Reason {
+    /// As an error of the library's. A `From` would be the second for [`Error`], beside which the
+    /// compiler can't tell which one a `?` means.
+    pub fn into_error(self) -> Error {
+        Error::Gpu(self.to_string())
     }
 }
