@@ -41,6 +41,8 @@ mod guard;
 mod key;
 mod library;
 mod logger;
+#[cfg(test)]
+mod on_gpu;
 mod options;
 mod reason;
 mod session;

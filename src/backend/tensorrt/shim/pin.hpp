@@ -62,8 +62,8 @@ private:
             && (tensor->getType() == DataType::kFLOAT || tensor->getType() == DataType::kHALF);
     }
 
-    // A layer that computes on floats: shapes are integers, and constants and Q/DQ have types of
-    // their own.
+    // A layer that computes on floats: shapes are integers, and constants, casts and Q/DQ have types
+    // of their own.
     bool is_of_floats(int32_t at) const
     {
         ILayer const* const layer = layers_[at];
@@ -72,6 +72,7 @@ private:
         case LayerType::kQUANTIZE:
         case LayerType::kDEQUANTIZE:
         case LayerType::kCAST:
+        case LayerType::kIDENTITY:
         case LayerType::kSHAPE: return false;
         default: break;
         }
