@@ -93,6 +93,9 @@ impl Session {
                 Ok(graph) => frame.graph = Some(graph),
                 Err(error) => {
                     log::info!("the engine runs without a CUDA graph: {error}");
+                    // What that left behind in CUDA's runtime goes with a run, whatever it says.
+                    let cleared = self.submit(at).and_then(|()| self.wait(at));
+                    log::debug!("{cleared:?}");
                     return Ok(());
                 }
             }
