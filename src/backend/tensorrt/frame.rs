@@ -1,9 +1,12 @@
 //! The buffers of one frame in flight.
 #![allow(unsafe_code)]
 
-use super::cuda::{DeviceMemory, Event, Gpu, Graph, Pinned, Stream};
-use super::engine::{Context, Element, Tensor};
+use super::context::Context;
+use super::engine::{Element, Tensor};
+use super::gpu::Gpu;
+use super::memory::{DeviceMemory, Pinned};
 use super::session::Values;
+use super::stream::{Event, Graph, Stream};
 use crate::{Error, Result};
 use half::f16;
 use half::slice::HalfFloatSliceExt;

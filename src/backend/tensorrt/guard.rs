@@ -2,10 +2,10 @@
 //!
 //! Without a GPU, `createInferRuntime_INTERNAL` of TensorRT 10.16 and 11.4 logs errors and gives out
 //! a small number in place of a pointer (0x228, 0x260), and the next call crashes. So the driver is
-//! asked first ([`Gpu`](super::cuda::Gpu) is the proof that it was), small numbers are no pointers,
+//! asked first ([`Gpu`](super::gpu::Gpu) is the proof that it was), small numbers are no pointers,
 //! and an object that came with an error isn't touched.
 
-use super::cuda::Gpu;
+use super::gpu::Gpu;
 use super::logger::Mark;
 use super::shim::Handle;
 use crate::{Error, Result};

@@ -33,14 +33,16 @@
 
 mod builder;
 mod cache;
-mod cuda;
+mod context;
 mod driver;
 mod engine;
 mod frame;
+mod gpu;
 mod guard;
 mod key;
 mod library;
 mod logger;
+mod memory;
 #[cfg(test)]
 mod on_gpu;
 mod options;
@@ -49,6 +51,7 @@ mod session;
 mod shim;
 #[cfg(test)]
 mod slots;
+mod stream;
 
 pub use builder::{OnProgress, Plan, Progress};
 pub use cache::{Cache, Unusable};
@@ -65,7 +68,7 @@ use std::sync::Arc;
 /// A GPU that TensorRT can use, and the TensorRT for it.
 #[derive(Clone)]
 pub struct Device {
-    gpu: Arc<cuda::Gpu>,
+    gpu: Arc<gpu::Gpu>,
     library: &'static Library,
 }
 
@@ -75,7 +78,7 @@ pub struct Device {
 /// # Errors
 /// Why there is none to be used, in one line.
 pub fn probe() -> Result<Device, Reason> {
-    let gpu = cuda::Gpu::open()?;
+    let gpu = gpu::Gpu::open()?;
     Ok(Device { gpu, library: Library::open()? })
 }
 

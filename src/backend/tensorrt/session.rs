@@ -1,9 +1,10 @@
 //! An engine at fixed shapes, with some frames in flight.
 #![allow(unsafe_code)]
 
-use super::cuda::Gpu;
-use super::engine::{Context, Engine, Tensor};
+use super::context::Context;
+use super::engine::{Engine, Tensor};
 use super::frame::{Buffer, Frame, Streams};
+use super::gpu::Gpu;
 use super::shim::Dims;
 use crate::{Error, Result};
 use std::borrow::Cow;
