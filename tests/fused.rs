@@ -7,7 +7,8 @@ use vlunet::backend::{Engine, Input, Model, Options};
 
 fn model(dtype: &str, engine: Engine, threads: usize) -> Model {
     let path = format!("{}/models/nano/restorer.{dtype}.onnx", env!("CARGO_MANIFEST_DIR"));
-    Model::open(&std::fs::read(path).unwrap(), "nano", &Options { threads, engine, ..Options::default() }).unwrap()
+    Model::open(&std::fs::read(path).unwrap(), "nano", &Options { threads, engine, ..Options::default() })
+        .unwrap()
 }
 
 /// A number of 0..1.

@@ -9,7 +9,8 @@ const SHAPE: [usize; 4] = [1, 3, 224, 224];
 
 fn model(dtype: &str, engine: Engine, threads: usize) -> Model {
     let path = format!("{}/models/nano/vlm.{dtype}.onnx", env!("CARGO_MANIFEST_DIR"));
-    Model::open(&std::fs::read(path).unwrap(), "vlm", &Options { threads, engine, ..Options::default() }).unwrap()
+    Model::open(&std::fs::read(path).unwrap(), "vlm", &Options { threads, engine, ..Options::default() })
+        .unwrap()
 }
 
 /// A number of 0..1.

@@ -132,7 +132,8 @@ fn a_run_begins_with_the_weights_of_a_bundle() {
     let workplace = pairs();
     workplace.write("half.toml", recipe("0.5"));
     weights(&workplace, "run", "half.toml", "one", &[]);
-    let export = ["export", "run", "--head", "nano", "-o", "first.vlu", "--license", "none", "--data", "none"];
+    let export =
+        ["export", "run", "--head", "nano", "-o", "first.vlu", "--license", "none", "--data", "none"];
     workplace.succeed(&export);
     // From the bundle and from the run that it was made of, the same.
     let of_run = weights(&workplace, "a", "half.toml", "other", &["--from", "run"]);

@@ -24,7 +24,7 @@ mod model;
 mod peak;
 mod reader;
 mod session;
-#[cfg(feature = "tensorrt")]
+#[cfg(all(feature = "tensorrt", target_os = "linux"))]
 pub mod tensorrt;
 mod tract;
 

@@ -29,7 +29,10 @@ pub struct Session {
 enum Engine {
     Tract(tract::Session),
     Fused(Box<Fused>),
-    #[cfg_attr(not(feature = "tensorrt"), expect(dead_code, reason = "there is no GPU then"))]
+    #[cfg_attr(
+        not(all(feature = "tensorrt", target_os = "linux")),
+        expect(dead_code, reason = "there is no GPU then")
+    )]
     Gpu(Box<GpuSession>),
 }
 
@@ -56,7 +59,7 @@ impl Session {
         Self { engine: Engine::Tract(session) }
     }
 
-    #[cfg(feature = "tensorrt")]
+    #[cfg(all(feature = "tensorrt", target_os = "linux"))]
     pub(super) fn of_gpu(session: GpuSession) -> Self {
         Self { engine: Engine::Gpu(Box::new(session)) }
     }
@@ -156,11 +159,14 @@ enum Kind<'a> {
         output: &'a str,
         value: ArrayViewD<'a, f32>,
     },
-    #[cfg_attr(not(feature = "tensorrt"), expect(dead_code, reason = "there is no GPU then"))]
+    #[cfg_attr(
+        not(all(feature = "tensorrt", target_os = "linux")),
+        expect(dead_code, reason = "there is no GPU then")
+    )]
     Gpu(&'a GpuSession),
 }
 
-#[cfg(feature = "tensorrt")]
+#[cfg(all(feature = "tensorrt", target_os = "linux"))]
 impl<'a> Outputs<'a> {
     pub(super) fn of_gpu(session: &'a GpuSession) -> Self {
         Self(Kind::Gpu(session))

@@ -9,6 +9,7 @@ mod clock;
 mod cpu;
 mod disk;
 mod gpio;
+mod gpu;
 mod heat;
 mod jetson;
 mod memory;
@@ -168,6 +169,7 @@ pub fn examine(options: &Options) -> Result<Report> {
     checks.push(gpio::check(options, &config, &board));
     checks.extend(model::check(options, &config, &board));
     checks.push(cpu::check(options));
+    checks.push(gpu::check(options));
     checks.extend(jetson::check(options));
     checks.push(memory::check(options));
     checks.push(heat::check(options, &board));

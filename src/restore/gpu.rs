@@ -2,11 +2,11 @@
 
 use super::Options;
 use crate::Result;
-use std::sync::atomic::{AtomicBool, Ordering};
 use crate::arch::DEGRADATION_DIM;
 use crate::backend::gpu::{Built, Gpu, GpuModel, OnStep, Search};
 use crate::backend::{self, Processor};
 use crate::bundle::{Bundle, Dtype};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What an engine computes in where nothing else is asked for: twice as fast as float32, and nearer to it
 /// than int8.

@@ -32,6 +32,11 @@ impl Gpu {
         match *self {}
     }
 
+    /// The same with its CUDA, memory and DLA cores.
+    pub fn details(&self) -> String {
+        match *self {}
+    }
+
     /// The variant of a bundle whose file an engine of that number format is built from.
     pub fn variant(&self, _: Dtype) -> Dtype {
         match *self {}

@@ -3,19 +3,19 @@
 //! An engine is for one GPU, one number format and one size. It is built once, which takes minutes, and
 //! kept in the user's cache folder; docs/jetson.md.
 
-#[cfg(not(feature = "tensorrt"))]
+#[cfg(not(all(feature = "tensorrt", target_os = "linux")))]
 mod absent;
-#[cfg(feature = "tensorrt")]
+#[cfg(all(feature = "tensorrt", target_os = "linux"))]
 mod present;
 
-#[cfg(not(feature = "tensorrt"))]
+#[cfg(not(all(feature = "tensorrt", target_os = "linux")))]
 pub use absent::{Gpu, GpuModel};
-#[cfg(feature = "tensorrt")]
+#[cfg(all(feature = "tensorrt", target_os = "linux"))]
 pub use present::{Gpu, GpuModel};
 
-#[cfg(not(feature = "tensorrt"))]
+#[cfg(not(all(feature = "tensorrt", target_os = "linux")))]
 pub(super) use absent::GpuSession;
-#[cfg(feature = "tensorrt")]
+#[cfg(all(feature = "tensorrt", target_os = "linux"))]
 pub(super) use present::GpuSession;
 
 use std::time::Duration;

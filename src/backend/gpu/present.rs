@@ -5,14 +5,11 @@ use super::super::{Input, Options, Outputs, Processor, Session};
 use super::{Built, OnStep, Search};
 use crate::bundle::Dtype;
 use crate::{Error, Result};
-use ndarray::{ArrayViewD, CowArray, IxDyn};
+use ndarray::{ArrayViewD, IxDyn};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-
-/// Frames that are on their way through the GPU at once: one is worked on while the next is copied.
-const IN_FLIGHT: usize = 2;
 
 /// A GPU with a TensorRT for it.
 #[derive(Clone)]
@@ -24,7 +21,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::Gpu`] where there is none, or no driver or TensorRT for it.
     pub fn open() -> Result<Self> {
-        Ok(Self(tensorrt::probe()?))
+        tensorrt::probe().map(Self).map_err(Reason::into_error)
     }
 
     /// Whether an error of [`Gpu::open`] is no more than that this machine has no GPU.
@@ -36,6 +33,18 @@ impl Gpu {
     pub fn describe(&self) -> String {
         let [major, minor] = self.0.compute_capability();
         format!("TensorRT {} on {} (sm_{major}{minor})", self.0.library().version(), self.0.name())
+    }
+
+    /// The same with its CUDA, memory and DLA cores.
+    pub fn details(&self) -> String {
+        let [major, minor] = self.0.cuda();
+        let memory = self.0.memory() >> 20;
+        let dla = self.0.dla_cores().map_or_else(
+            |e| format!("DLA unknown: {e}"),
+            |cores| format!("{cores} DLA core{}", if cores == 1 { "" } else { "s" }),
+        );
+        let lean = if self.0.library().is_lean() { ", lean: it builds no engines" } else { "" };
+        format!("{}{lean}; CUDA {major}.{minor}, {memory} MiB, {dla}", self.describe())
     }
 
     /// The variant of a bundle whose file an engine of that number format is built from.
@@ -115,9 +124,7 @@ impl GpuModel {
             }
         };
         let engine = Engine::load(&self.gpu.0, &plan, self.dla)?;
-        let session = engine.session(shapes, IN_FLIGHT)?;
-        let shaped = shapes.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect();
-        Ok(Some(Session::of_gpu(GpuSession { session, inputs: shaped })))
+        Ok(Some(Session::of_gpu(GpuSession::new(&engine, shapes)?)))
     }
 
     /// Builds the engine for inputs of these shapes, where it isn't there; none where `on_step` stopped
@@ -144,7 +151,7 @@ impl GpuModel {
         let options = self.options(shapes);
         match self.cache.get(&PlanKey::new(&self.gpu.0, &self.onnx, &options).key()) {
             Ok(plan) => Ok(Some(plan)),
-            Err(Unusable::Absent) => Ok(None),
+            Err(Unusable::Missing) => Ok(None),
             Err(why) => {
                 log::warn!("the engine for {} isn't used: {why}", size(shapes));
                 Ok(None)
@@ -159,7 +166,8 @@ impl GpuModel {
         on_step: OnStep<'_>,
     ) -> Result<Option<(Vec<u8>, Built)>> {
         let start = Instant::now();
-        let key = PlanKey::new(&self.gpu.0, &self.onnx, &self.options(shapes)).key();
+        let key = PlanKey::new(&self.gpu.0, &self.onnx, &self.options(shapes));
+        let (key, timing_key) = (key.key(), key.timing_key());
         let options = tensorrt::Options {
             workspace: search.workspace,
             optimization_level: search.level,
@@ -182,12 +190,13 @@ impl GpuModel {
                 }
             }
         };
-        let timing = self.cache.timing(&self.gpu.0);
+        // Without it, the build takes longer and nothing else.
+        let timing = self.cache.get(&timing_key).unwrap_or_default();
         let Some(plan) = Engine::build(&self.gpu.0, &self.onnx, &options, &timing, &hear)? else {
             return Ok(None);
         };
         self.cache.put(&key, &plan.bytes)?;
-        self.cache.put_timing(&self.gpu.0, &plan.timing)?;
+        self.cache.put(&timing_key, &plan.timing)?;
         let built = Built { bytes: plan.bytes.len(), took: Some(start.elapsed()) };
         Ok(Some((plan.bytes, built)))
     }
@@ -212,33 +221,65 @@ fn size(shapes: &[(&str, &[usize])]) -> String {
 pub(in crate::backend) struct GpuSession {
     session: tensorrt::Session,
     inputs: Vec<(String, Vec<usize>)>,
+    outputs: Vec<(String, Vec<usize>)>,
+    /// Outputs that aren't of floats as they are, made such.
+    widened: HashMap<String, Vec<f32>>,
 }
 
 impl GpuSession {
+    fn new(engine: &Arc<Engine>, shapes: &[(&str, &[usize])]) -> Result<Self> {
+        // One frame: what overlaps is its copies alone, and the loop makes the next frame ready meanwhile.
+        let session = engine.session(shapes, 1)?;
+        let inputs = shapes.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect();
+        let outputs = engine.outputs().iter().map(|tensor| {
+            let shape = session.output_shape(&tensor.name)?;
+            Ok((tensor.name.clone(), shape.to_vec()))
+        });
+        let outputs = outputs.collect::<Result<_>>()?;
+        Ok(Self { session, inputs, outputs, widened: HashMap::new() })
+    }
+
     pub(in crate::backend) fn run(&mut self, inputs: &[(&str, Input<'_>)]) -> Result<Outputs<'_>> {
-        let mut floats: Vec<(&str, CowArray<'_, f32, IxDyn>)> = Vec::with_capacity(self.inputs.len());
         for (name, shape) in &self.inputs {
-            match inputs.iter().find(|(given, _)| given == name) {
-                Some((_, Input::F32(view))) if view.shape() == shape => {
-                    floats.push((name, view.as_standard_layout()));
+            let found = inputs.iter().find(|(given, _)| given == name);
+            let (_, input) =
+                found.ok_or_else(|| Error::Model(format!("the engine wants an input {name}")))?;
+            match input {
+                Input::F32(view) if view.shape() == shape => {
+                    let values = view.as_standard_layout();
+                    let values = values.as_slice().unwrap_or_default();
+                    self.session.set(0, name, Values::F32(values))?;
                 }
-                Some((_, input)) => {
+                _ => {
                     return Err(Error::Model(format!(
                         "this engine takes {name} of shape {shape:?}, not {:?}",
                         input.shape()
                     )));
                 }
-                None => return Err(Error::Model(format!("the engine wants an input {name}"))),
             }
         }
-        let values: Vec<(&str, Values<'_>)> =
-            floats.iter().filter_map(|(name, array)| Some((*name, Values::F32(array.as_slice()?)))).collect();
-        self.session.run(&values)?;
+        self.session.submit(0)?;
+        let time = self.session.wait(0)?;
+        log::trace!("the GPU took {time:?}");
+        self.widened.clear();
+        for (name, _) in &self.outputs {
+            if let Cow::Owned(values) = self.session.output(0, name)? {
+                self.widened.insert(name.clone(), values);
+            }
+        }
         Ok(Outputs::of_gpu(self))
     }
 
     pub(in crate::backend) fn output(&self, name: &str) -> Result<ArrayViewD<'_, f32>> {
-        let (shape, values) = self.session.output(0, name)?;
+        let known = self.outputs.iter().find(|(known, _)| known == name);
+        let (_, shape) = known.ok_or_else(|| Error::Model(format!("the engine has no output {name}")))?;
+        let values = match self.widened.get(name) {
+            Some(values) => values.as_slice(),
+            None => match self.session.output(0, name)? {
+                Cow::Borrowed(values) => values,
+                Cow::Owned(_) => return Err(Error::Model(format!("the engine's output {name} changed"))),
+            },
+        };
         ArrayViewD::from_shape(IxDyn(shape), values)
             .map_err(|e| Error::Model(format!("the engine's output {name}: {e}")))
     }

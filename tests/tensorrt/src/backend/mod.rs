@@ -1,0 +1,4 @@
+//! As in the program.
+
+#[path = "../../../../src/backend/tensorrt/mod.rs"]
+pub mod tensorrt;
