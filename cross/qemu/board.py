@@ -11,6 +11,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -221,7 +222,58 @@ def camera(work, judge):
                (summary, errors(machine, "camera-live")))
 
 
-PARTS = {"pi": pi, "camera": camera}
+# Where the power is cut, as `vlunet --verbose bundle install` says it, and how often it has said it by then.
+CUTS = [
+    ("a file is unpacked and whole", 2),
+    ("the folder has its final name", 1),
+    ("a link to the new version is made", 1),
+    ("the new version is the current one", 1),
+]
+
+
+def update(work, judge):
+    """A model's update, cut by the power: the next start runs the old model or the new one, whole."""
+    first = os.path.join(work, "first.img")
+    shutil.copy(os.path.join(work, "disk.img"), first)
+    machine = Machine(work, "virt", "update-first", disk=first)
+    machine.run()
+    judge.machine(machine)
+    steps = [line for line in machine.lines if line.startswith("STEP ")]
+    judge.hold("update: the first model is installed", any("installed, confirmed" in line for line in steps), steps)
+    for step, count in CUTS:
+        disk = os.path.join(work, "cut.img")
+        shutil.copy(first, disk)
+        machine = Machine(work, "virt", "update-cut", disk=disk)
+        said = [0]
+
+        def cut(line, machine=machine, step=step, said=said):
+            said[0] += line.startswith("STEP ") and step in line
+            if said[0] == count:
+                machine.cut()
+
+        machine.run(cut)
+        name = f"update: cut when {step}"
+        judge.hold(f"{name}: it came that far", said[0] >= count, machine.lines[-15:])
+        machine = Machine(work, "virt", "update-next", disk=disk)
+        machine.run()
+        judge.machine(machine)
+        results = judge.results(machine)
+        current = [row for row in values(results, "list") or [] if "current" in row["standing"]]
+        versions = [row["version"] for row in current]
+        judge.hold(f"{name}: the old model or the new one is there", versions in (["1.0.0"], ["2.0.0"]), results)
+        judge.hold(f"{name}: it is whole", results.get("verify", (1, ""))[0] == 0,
+                   (results, errors(machine, "verify")))
+        told = errors(machine, "run")
+        judge.hold(f"{name}: it restores", results.get("run", (1, ""))[0] == 0
+                   and values(results, "run").get("frames_out") == 4 and not any("instead" in line for line in told),
+                   (results.get("run"), told))
+        steps = [line for line in machine.lines if line.startswith("STEP ")]
+        judge.hold(f"{name}: the update is done again", any("installed, on probation" in line
+                   or "is the current version already" in line for line in steps), steps)
+        print(f"     (it runs {versions})")
+
+
+PARTS = {"pi": pi, "camera": camera, "update": update}
 
 
 def main():

@@ -18,8 +18,16 @@ trap 'rm -rf "$work"' EXIT
 
 "$here/fetch-arm64.sh" "$cache" || { [ $? = 3 ] && exit 0; exit 1; }
 libraries=/usr/aarch64-linux-gnu/lib
-command -v aarch64-linux-gnu-strip >/dev/null && [ -e $libraries/libc.so.6 ] ||
-  { echo "skipped: needs aarch64-linux-gnu-strip and $libraries (packages binutils-aarch64-linux-gnu, libc6-dev-arm64-cross)"; exit 0; }
+# The tools that are missing.
+missing=$(for tool in aarch64-linux-gnu-strip qemu-aarch64-static mke2fs python3; do
+  command -v $tool >/dev/null || echo $tool
+done)
+[ -e $libraries/libc.so.6 ] || missing+=" $libraries"
+[ -z "$missing" ] || {
+  echo "skipped: needs" $missing "(packages libc6-dev-arm64-cross, binutils-aarch64-linux-gnu, qemu-user-static," \
+    "e2fsprogs, python3)"
+  exit 0
+}
 
 root=$work/root
 mkdir -p "$root"/{bin,lib,etc}
@@ -33,6 +41,22 @@ cp -L $libraries/ld-linux-aarch64.so.1 "$root/lib/"
 aarch64-linux-gnu-objdump -p "$program" | awk '/NEEDED/{print $2}' | while read -r library; do
   cp -L "$libraries/$library" "$root/lib/"
 done
+
+# Two versions of the embedded model, signed, and a disk that they are installed on.
+emulated() { qemu-aarch64-static -L /usr/aarch64-linux-gnu "$program" "$@"; }
+mkdir -p "$work"/disk "$root"/etc/vlunet/keys
+emulated bundle keygen "$work/fleet" --no-password >/dev/null
+cp "$work/fleet.pub" "$root/etc/vlunet/keys/"
+emulated bundle pack --output "$work/nano.vlu"
+mkdir "$work/nano"
+tar -xf "$work/nano.vlu" -C "$work/nano"
+for release in old:1.0.0 new:2.0.0; do
+  sed -i "s/^version = .*/version = \"${release#*:}\"/" "$work/nano/manifest.toml"
+  emulated bundle sign --key "$work/fleet.key" "$work/nano" >/dev/null
+  emulated bundle pack --model "$work/nano" --output "$work/disk/${release%:*}.vlu"
+done >/dev/null
+mke2fs -q -t ext4 -d "$work/disk" "$work/disk.img" 192M
+
 modules=$(find "$cache/kernel" -type d -path '*/lib/modules/*' -prune | head -n 1)
 python3 "$here/initramfs.py" "$root" --modules "$modules" --load vivid,bcm2835_wdt,virtio_mmio,virtio_blk,ext4 \
   -o "$work/initramfs"

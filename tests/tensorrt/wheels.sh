@@ -19,7 +19,7 @@ case $target in
   x86_64-unknown-linux-gnu) platform=manylinux_2_28_x86_64 debian=amd64 ;;
   aarch64-unknown-linux-gnu)
     platform=manylinux_2_35_aarch64 debian=arm64
-    if ! command -v aarch64-linux-gnu-g++ qemu-aarch64-static >/dev/null && [ "$(id -u)" = 0 ]; then
+    if ! { command -v aarch64-linux-gnu-g++ && command -v qemu-aarch64-static; } >/dev/null && [ "$(id -u)" = 0 ]; then
       { apt-get update && apt-get install -y --no-install-recommends g++-aarch64-linux-gnu libc6-dev-arm64-cross \
         qemu-user-static; } >/dev/null 2>&1 || true
     fi
@@ -41,7 +41,7 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-../../target}/tensorrt"
 
 # Debian's libcuda, by an apt that knows nothing but its non-free packages.
 driver="$cache/libcuda-$debian"
-if [ ! -d "$driver" ] && command -v apt-get dpkg-deb >/dev/null; then
+if [ ! -d "$driver" ] && command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
   work=$(mktemp -d)
   mkdir -p "$work"/lists/partial "$work"/cache/archives/partial
   echo "deb http://deb.debian.org/debian bookworm non-free" >"$work/list"
