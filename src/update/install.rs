@@ -59,10 +59,10 @@ pub struct Report {
 /// Installs a bundle, packed or a folder; `done` is told of every step.
 ///
 /// # Errors
-/// [`Error::Bundle`] where it can't be trusted, is damaged, for a newer program, older than what
-/// was confirmed, or too slow; [`Error::Model`] where it doesn't work on this machine;
-/// [`Error::Io`] where it can't be read or written; [`Error::Input`] where another installation
-/// is under way. After any error the model that ran before is the current one.
+/// [`Error::Bundle`] where it can't be trusted, is damaged, for a newer program, or older than what
+/// was confirmed; [`Error::Model`] where it doesn't work on this machine; [`Error::Io`] where it
+/// can't be read or written; [`Error::Input`] where it is too slow, or another installation is
+/// under way. After any error the model that ran before is the current one.
 pub fn install(
     path: &Path,
     store: &Store,
@@ -149,8 +149,13 @@ fn aside_and_tested(
     package.unpack(&aside, &mut || done(Step::Unpacked)).map_err(|e| explained(e, package))?;
     done(Step::Synced);
     let before = before.and_then(|before| slot.open(before).ok());
-    let tested =
-        trial::run(&Bundle::open(&aside)?, before.as_ref(), &options.restore, options.size, options.max_time)?;
+    let tested = trial::run(
+        &Bundle::open(&aside)?,
+        before.as_ref(),
+        &options.restore,
+        options.size,
+        options.max_time,
+    )?;
     done(Step::Tested);
     Ok(tested)
 }

@@ -1,8 +1,8 @@
 //! The public keys that a device trusts. Several of them are how keys are changed: the new one is
 //! laid beside the old one, and that goes when nothing is signed with it any more.
 
-use super::signature::{MAX_BYTES, Signature};
-use crate::bundle::{Bundle, Manifest};
+use super::signature::{MAX_BYTES, Signature, TrustedComment};
+use crate::bundle::Bundle;
 use crate::{Error, Result};
 use minisign_verify::PublicKey;
 use std::io::Read;
@@ -100,28 +100,20 @@ impl Keys {
         Ok(())
     }
 
-    /// Checks that a manifest was signed with one of these keys, and for the bundle that it
-    /// describes; gives the key's name.
+    /// Checks that a manifest's bytes were signed with one of these keys; gives the key's name, and
+    /// for which bundle they were signed.
     ///
     /// # Errors
-    /// The reason why it can't be trusted.
-    pub fn require(
+    /// The reason why they can't be trusted.
+    pub(super) fn accept<'a>(
         &self,
         text: &[u8],
-        manifest: &Manifest,
-        signature: Option<&Signature>,
-    ) -> Result<String, String> {
+        signature: Option<&'a Signature>,
+    ) -> Result<(String, &'a TrustedComment), String> {
         self.require_any()?;
         let signature = signature.ok_or("it is not signed: sign it with `vlunet bundle sign`")?;
-        let by = self.accept(text, signature)?;
-        signature.comment().check(manifest)?;
-        Ok(by)
-    }
-
-    /// [`Self::require`] without what is said of the bundle, which isn't read before it is trusted.
-    pub(super) fn accept(&self, text: &[u8], signature: &Signature) -> Result<String, String> {
         match self.check(text, signature) {
-            Verified::By(name) => Ok(name),
+            Verified::By(name) => Ok((name, signature.comment())),
             Verified::Unknown => {
                 let known: Vec<&str> = self.keys.iter().map(|(name, _)| name.as_str()).collect();
                 Err(format!(
@@ -136,14 +128,16 @@ impl Keys {
         }
     }
 
-    /// [`Self::require`] for a bundle.
+    /// Checks that a bundle was signed with one of these keys; gives the key's name.
     ///
     /// # Errors
     /// [`Error::Bundle`] where it can't be trusted.
-    pub fn require_of(&self, bundle: &Bundle) -> Result<String> {
+    pub fn require(&self, bundle: &Bundle) -> Result<String> {
         let signature = Signature::of(bundle)?;
         let fail = |reason| Error::Bundle { bundle: bundle.origin().into(), reason };
-        self.require(&bundle.manifest_text()?, bundle.manifest(), signature.as_ref()).map_err(fail)
+        let (key, comment) = self.accept(&bundle.manifest_text()?, signature.as_ref()).map_err(fail)?;
+        comment.check(bundle.manifest()).map_err(fail)?;
+        Ok(key)
     }
 }
 

@@ -36,19 +36,16 @@ impl Package {
     /// it can't be read.
     pub(super) fn open(path: &Path, keys: &Keys) -> Result<Self> {
         let fail = |reason: String| bundle_error(path, reason);
-        let (text, signature) = head(path)?;
+        let Head { manifest: text, signature } = head(path)?;
         let text = text.ok_or_else(|| fail(format!("it has no {MANIFEST}: this is no bundle")))?;
-        // Without keys or a signature, `require` has the words for it.
-        let parsed = signature.as_deref().map(Signature::parse).transpose().map_err(fail)?;
-        if let Some(parsed) = &parsed
-            && !keys.is_empty()
-        {
-            // Before the manifest is understood: what isn't trusted isn't worth it.
-            keys.accept(&text, parsed).map_err(fail)?;
-        }
+        let signature = signature.unwrap_or_default();
+        let parsed = Some(&signature).filter(|bytes| !bytes.is_empty()).map(|bytes| Signature::parse(bytes));
+        let parsed = parsed.transpose().map_err(fail)?;
+        // Before the manifest is understood: what isn't trusted isn't worth it.
+        let (key, comment) = keys.accept(&text, parsed.as_ref()).map_err(fail)?;
         let manifest = Manifest::parse(&text).map_err(fail)?;
-        let key = keys.require(&text, &manifest, parsed.as_ref()).map_err(fail)?;
-        Ok(Self { path: path.to_owned(), manifest, text, signature: signature.unwrap_or_default(), key })
+        comment.check(&manifest).map_err(fail)?;
+        Ok(Self { path: path.to_owned(), manifest, text, signature, key })
     }
 
     /// Bytes that it takes on the disk, beside the file system's own.
@@ -112,7 +109,10 @@ impl Package {
         let altered = |found: String| {
             bundle_error(
                 &self.path,
-                format!("{} is not the file that the manifest describes ({found}): get the bundle again", entry.file),
+                format!(
+                    "{} is not the file that the manifest describes ({found}): get the bundle again",
+                    entry.file
+                ),
             )
         };
         let mut file = File::create_new(&path).map_err(Error::io("create", &path))?;
@@ -147,13 +147,19 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The manifest and its signature, as far as they are there.
-fn head(path: &Path) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
-    let (mut text, mut signature) = (None, None);
+/// A manifest's bytes and those of its signature, as far as they are there.
+#[derive(Default)]
+struct Head {
+    manifest: Option<Vec<u8>>,
+    signature: Option<Vec<u8>>,
+}
+
+fn head(path: &Path) -> Result<Head> {
+    let mut head = Head::default();
     let mut take = |name: &str, file: &mut dyn Read| {
         let (place, limit) = match name {
-            MANIFEST => (&mut text, MAX_MANIFEST_BYTES),
-            SIGNATURE_NAME => (&mut signature, super::signature::MAX_BYTES as u64),
+            MANIFEST => (&mut head.manifest, MAX_MANIFEST_BYTES),
+            SIGNATURE_NAME => (&mut head.signature, super::signature::MAX_BYTES as u64),
             _ => return Ok(()),
         };
         let mut bytes = Vec::new();
@@ -181,13 +187,14 @@ fn head(path: &Path) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
     } else {
         each_file(path, |name, file| take(name, file))?;
     }
-    Ok((text, signature))
+    Ok(head)
 }
 
 /// Calls `visit` for every file of a packed bundle, which holds plain files alone.
 fn each_file(path: &Path, mut visit: impl FnMut(&str, &mut dyn Read) -> Result<()>) -> Result<()> {
-    let unreadable =
-        |e: std::io::Error| bundle_error(path, format!("it is no .vlu file (a tar), or cut short: {}", brief(e)));
+    let unreadable = |e: std::io::Error| {
+        bundle_error(path, format!("it is no .vlu file (a tar), or cut short: {}", brief(e)))
+    };
     let metadata = std::fs::metadata(path).map_err(Error::io("open", path))?;
     if !metadata.is_file() {
         return Err(bundle_error(path, "it is neither a folder nor a .vlu file".into()));

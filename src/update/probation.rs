@@ -79,16 +79,14 @@ impl Watch {
         let Some(current) = slot.current() else { return Ok(watch) };
         let mut state = slot.state();
         let starts = state.probation.get(&current).map_or(0, |probation| probation.starts);
-        let reason = if state.rejected.contains(&current) {
-            Some("it was rejected".to_owned())
+        if state.rejected.contains(&current) {
+            watch.go_back(&current, &mut state, "it was rejected")?;
         } else if !is_whole(slot, &current) {
-            Some("its files are damaged".to_owned())
+            let to = switch::leave(slot, &current)?;
+            watch.tell_of(&current, to, "its files are damaged");
         } else if starts >= MAX_STARTS {
-            Some(format!("it was started {starts} times and never ran well for {} s", STABLE.as_secs()))
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
+            let reason =
+                format!("it was started {starts} times and never ran well for {} s", STABLE.as_secs());
             watch.go_back(&current, &mut state, &reason)?;
         } else if let Some(probation) = state.probation.get_mut(&current) {
             probation.starts += 1;
@@ -100,9 +98,13 @@ impl Watch {
     /// Leaves the current entry for the last good one. The slot is locked.
     fn go_back(&self, current: &str, state: &mut State, reason: &str) -> Result<()> {
         let to = switch::back(&self.slot, state)?;
+        self.tell_of(current, to, reason);
+        Ok(())
+    }
+
+    fn tell_of(&self, current: &str, to: Option<String>, reason: &str) {
         let to = to.as_deref().unwrap_or("the model that the program came with");
         log::warn!("installed model {} {current}: {reason}; back to {to}", self.slot.name());
-        Ok(())
     }
 
     /// Looks at the loop, about twice a second; gives what is to be told of the installed model.

@@ -42,7 +42,8 @@ impl SecretKey {
     /// As [`Self::load`].
     pub fn load_bare(path: &Path) -> Result<Option<Self>> {
         let text = read_text(path)?;
-        let parsed = minisign::SecretKeyBox::from_string(&text).and_then(|key| key.into_unencrypted_secret_key());
+        let parsed =
+            minisign::SecretKeyBox::from_string(&text).and_then(|key| key.into_unencrypted_secret_key());
         match parsed {
             Ok(key) => Ok(Some(Self(key))),
             // Of a file that is no key at all the other way of reading says so.
@@ -57,10 +58,14 @@ impl SecretKey {
     /// is another.
     pub fn load(path: &Path, password: String) -> Result<Self> {
         let text = read_text(path)?;
-        let key = minisign::SecretKeyBox::from_string(&text).and_then(|key| key.into_secret_key(Some(password)));
+        let key =
+            minisign::SecretKeyBox::from_string(&text).and_then(|key| key.into_secret_key(Some(password)));
         key.map(Self).map_err(|e| {
             let reason = crate::error::one_line(&e.to_string());
-            Error::Input(format!("{}: no secret key can be read with that password: {reason}", path.display()))
+            Error::Input(format!(
+                "{}: no secret key can be read with that password: {reason}",
+                path.display()
+            ))
         })
     }
 

@@ -128,13 +128,20 @@ mod tests {
         let bare = TrustedComment { timestamp: None, ..comment };
         assert_eq!(TrustedComment::parse(&bare.to_string()).unwrap(), bare);
         // `minisign -t` writes what it is given; its own keys may stand beside ours.
-        let foreign = TrustedComment::parse("bundle:nano\tfile:manifest.toml\thashed\tversion:1.2.3").unwrap();
+        let foreign =
+            TrustedComment::parse("bundle:nano\tfile:manifest.toml\thashed\tversion:1.2.3").unwrap();
         assert_eq!(foreign, bare);
     }
 
     #[test]
     fn a_comment_that_names_no_bundle_is_none_of_ours() {
-        for text in ["", "timestamp:1555779966\tfile:test", "bundle:nano", "version:1.0.0", "bundle:\u{1b}\tversion:1.0.0"] {
+        for text in [
+            "",
+            "timestamp:1555779966\tfile:test",
+            "bundle:nano",
+            "version:1.0.0",
+            "bundle:\u{1b}\tversion:1.0.0",
+        ] {
             assert!(TrustedComment::parse(text).is_err(), "{text:?}");
         }
         let twice = TrustedComment::parse("bundle:a\tbundle:b\tversion:1.0.0").unwrap_err();

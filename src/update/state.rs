@@ -140,7 +140,9 @@ mod tests {
 
     #[test]
     fn what_is_no_notes_says_where() {
-        for text in ["", "format = 2", "format = 1\nhighest = \"one\"", "format = 1\nsurprise = 1", "format ="] {
+        for text in
+            ["", "format = 2", "format = 1\nhighest = \"one\"", "format = 1\nsurprise = 1", "format ="]
+        {
             let message = State::parse(text, "state.toml").unwrap_err().to_string();
             assert!(message.starts_with("state.toml") && message.lines().count() == 1, "{message}");
         }

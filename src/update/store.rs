@@ -280,7 +280,9 @@ impl Slot {
 /// Whether a folder's name is that of a version: `1.2.0-3f9ac2d1b0aa`.
 fn is_entry(name: &str) -> bool {
     let Some((version, hash)) = name.rsplit_once('-') else { return false };
-    hash.len() == HASH_DIGITS && hash.chars().all(|c| c.is_ascii_hexdigit()) && Version::parse(version).is_ok()
+    hash.len() == HASH_DIGITS
+        && hash.chars().all(|c| c.is_ascii_hexdigit())
+        && Version::parse(version).is_ok()
 }
 
 fn names_in(folder: &Path) -> Result<Vec<String>> {
@@ -305,6 +307,7 @@ pub(super) fn make_folder(folder: &Path) -> Result<()> {
     if !folder.is_dir() {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         adopt(folder);
+        sync(folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     }
     Ok(())
 }
@@ -320,7 +323,8 @@ fn lock_file(path: &Path) -> Result<File> {
 /// service can go on with it; who isn't root owns it already.
 pub(super) fn adopt(path: &Path) {
     use std::os::unix::fs::MetadataExt;
-    let owner = |path: &Path| std::fs::symlink_metadata(path).map(|metadata| (metadata.uid(), metadata.gid()));
+    let owner =
+        |path: &Path| std::fs::symlink_metadata(path).map(|metadata| (metadata.uid(), metadata.gid()));
     let parent = path.parent().unwrap_or(Path::new("."));
     if let (Ok(own), Ok((uid, gid))) = (owner(path), owner(parent))
         && own != (uid, gid)

@@ -16,7 +16,8 @@ pub(super) fn to_new(slot: &Slot, entry: &str, needed: Duration, done: &mut dyn 
     let before = slot.current().filter(|before| before != entry);
     state.probation.retain(|noted, _| slot.path_of(noted).is_dir());
     // One that is still to prove itself is not the last good one.
-    let good = before.filter(|before| !state.probation.contains_key(before) && !state.rejected.contains(before));
+    let good =
+        before.filter(|before| !state.probation.contains_key(before) && !state.rejected.contains(before));
     state.admit(entry, needed);
     slot.write_state(&state)?;
     done(Step::Noted);
@@ -37,7 +38,12 @@ pub(super) fn back(slot: &Slot, state: &mut State) -> Result<Option<String>> {
     let Some(current) = slot.current() else { return Ok(None) };
     state.reject(&current);
     slot.write_state(state)?;
-    let good = slot.previous().filter(|previous| *previous != current);
+    leave(slot, &current)
+}
+
+/// [`back`] from an entry whose files are damaged: installed again, it may be sound.
+pub(super) fn leave(slot: &Slot, current: &str) -> Result<Option<String>> {
+    let good = slot.previous().filter(|previous| previous != current);
     match &good {
         Some(good) => link(slot, CURRENT, good, &mut || {})?,
         None => {

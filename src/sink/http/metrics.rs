@@ -174,8 +174,7 @@ fn encode_installed(encoder: &mut DescriptorEncoder, status: &Status) -> fmt::Re
         return Ok(());
     }
     let help = "Time for which the loop ran well with a model on probation, of the time that confirms it";
-    let mut metric =
-        encoder.encode_descriptor("probation", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+    let mut metric = encoder.encode_descriptor("probation", help, Some(&Unit::Seconds), MetricType::Gauge)?;
     for (part, seconds) in [("healthy", installed.healthy_s), ("needed", installed.needed_s)] {
         metric.encode_family(&[("part", part)])?.encode_gauge(&(seconds as f64))?;
     }
@@ -218,8 +217,7 @@ mod tests {
             let fault = Fault { count: 2, active: true, ..Fault::default() };
             status.faults.insert("camera".into(), fault);
             let (name, entry) = ("nano".into(), "1.2.0-0123456789ab".into());
-            let installed =
-                InstalledModel { name, entry, confirmed: false, healthy_s: 30, needed_s: 600 };
+            let installed = InstalledModel { name, entry, confirmed: false, healthy_s: 30, needed_s: 600 };
             status.installed = Some(installed);
         });
         let text = Metrics::of(&telemetry).text().unwrap();

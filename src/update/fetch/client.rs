@@ -109,7 +109,8 @@ impl Client {
             Ask::Whole(_) => {}
             Ask::Rest(from, validator) => {
                 let Some(same) = validator.strong() else { return self.ask(&Ask::Whole(None)) };
-                request = request.header(header::RANGE, format!("bytes={from}-")).header(header::IF_RANGE, same);
+                request =
+                    request.header(header::RANGE, format!("bytes={from}-")).header(header::IF_RANGE, same);
             }
         }
         let response = request.call().map_err(|e| trouble(&e))?;
@@ -117,7 +118,8 @@ impl Client {
     }
 
     fn read(&self, response: Response<Body>) -> Result<Answer, Trouble> {
-        let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text =
+            |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let validator = Validator::new(text(header::ETAG), text(header::LAST_MODIFIED));
         let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         let range = text(header::CONTENT_RANGE);
@@ -138,7 +140,8 @@ impl Client {
             }
             _ => {
                 let reason = format!("the server answers {}", status.as_u16());
-                let reason = status.canonical_reason().map_or(reason.clone(), |words| format!("{reason} ({words})"));
+                let reason =
+                    status.canonical_reason().map_or(reason.clone(), |words| format!("{reason} ({words})"));
                 let passes = status.is_server_error()
                     || status == StatusCode::TOO_MANY_REQUESTS
                     || status == StatusCode::REQUEST_TIMEOUT;
@@ -198,7 +201,9 @@ mod tests {
 
     #[test]
     fn only_web_addresses_are_asked() {
-        for url in ["", "nano.vlu", "file:///etc/passwd", "ftp://h/x", "https://", "http:///x", "https://h h/"] {
+        for url in
+            ["", "nano.vlu", "file:///etc/passwd", "ftp://h/x", "https://", "http:///x", "https://h h/"]
+        {
             let error = Client::new(url, &Patience::default()).err().unwrap().to_string();
             assert!(error.contains("URL") && error.lines().count() == 1, "{error}");
         }

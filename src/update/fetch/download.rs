@@ -4,8 +4,8 @@
 use super::Limits;
 use super::client::{Answer, Ask, Client, Trouble};
 use super::notes::{Notes, Refused, Validator};
-use crate::update::store::{Store, adopt, make_folder};
 use crate::update::install::Report;
+use crate::update::store::{Store, adopt, make_folder};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -82,9 +82,12 @@ impl Download {
             };
             fruitless = if self.bytes() > before { 0 } else { fruitless + 1 };
             if fruitless >= patience.attempts.max(1) {
+                let resumes = self.notes.part.as_ref().is_some_and(|part| part.strong().is_some());
                 let here = match self.bytes() {
-                    0 => String::new(),
-                    bytes => format!("; {bytes} bytes are here, and the next fetch goes on from there"),
+                    bytes @ 1.. if resumes => {
+                        format!("; {bytes} bytes are here, and the next fetch goes on from there")
+                    }
+                    _ => String::new(),
                 };
                 return Err(self.fail(format!("{reason}, {fruitless} times in a row{here}")));
             }
@@ -108,7 +111,9 @@ impl Download {
         };
         match answer {
             Answer::Unchanged => Ok(match &self.notes.refused {
-                Some(refused) if known.as_ref() == Some(&refused.file) => Fetched::Refused(refused.reason.clone()),
+                Some(refused) if known.as_ref() == Some(&refused.file) => {
+                    Fetched::Refused(refused.reason.clone())
+                }
                 _ => Fetched::Unchanged,
             }),
             // The whole was here before, and nothing came of it yet.
@@ -137,13 +142,22 @@ impl Download {
     }
 
     /// Writes the body behind what is here, to its end.
-    fn receive(&mut self, mut body: Box<dyn Read>, total: Option<u64>, limits: &Limits) -> Result<Fetched, Cut> {
+    fn receive(
+        &mut self,
+        mut body: Box<dyn Read>,
+        total: Option<u64>,
+        limits: &Limits,
+    ) -> Result<Fetched, Cut> {
         let file = File::options().create(true).append(true).open(&self.part);
         let mut file = file.map_err(|e| Cut::Lasting(Error::io("write", &self.part)(e)))?;
         adopt(&self.part);
         let (mut buffer, mut bytes) = (vec![0; CHUNK], self.bytes());
         loop {
-            let read = body.read(&mut buffer).map_err(|e| Cut::Passing(crate::error::one_line(&e.to_string())))?;
+            let ended = |e: std::io::Error| {
+                let reason = crate::error::one_line(&e.to_string());
+                Cut::Passing(format!("the connection ended after {bytes} bytes ({reason})"))
+            };
+            let read = body.read(&mut buffer).map_err(ended)?;
             let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else { break };
             bytes += read as u64;
             if bytes > total.unwrap_or(limits.bytes).min(limits.bytes) {
@@ -171,17 +185,24 @@ impl Download {
         match (outcome, file) {
             (Ok(_), file) => (self.notes.installed, self.notes.refused) = (file, None),
             // It is the bundle's fault, and will be again.
-            (Err(e @ (Error::Bundle { .. } | Error::Model(_) | Error::Weights(_))), Some(file)) => {
-                self.notes.refused = Some(Refused { file, reason: e.to_string() });
+            (Err(e @ (Error::Bundle { .. } | Error::Model(_) | Error::Weights(_))), file) => {
+                self.notes.refused = file.map(|file| Refused { file, reason: e.to_string() });
             }
-            _ => {}
+            // A full disk is not helped by a file that fills it.
+            (Err(Error::Io { source, .. }), _) if source.kind() == std::io::ErrorKind::StorageFull => {}
+            // It may pass the next time, and is here then.
+            (Err(_), _) => return Ok(()),
         }
         self.forget_part()
     }
 
     /// What need not be fetched again.
     fn known(&self) -> Option<Validator> {
-        self.notes.refused.as_ref().map(|refused| refused.file.clone()).or_else(|| self.notes.installed.clone())
+        self.notes
+            .refused
+            .as_ref()
+            .map(|refused| refused.file.clone())
+            .or_else(|| self.notes.installed.clone())
     }
 
     fn begin(&mut self, validator: Option<Validator>) -> Result<()> {
@@ -192,7 +213,9 @@ impl Download {
 
     fn forget_part(&mut self) -> Result<()> {
         match std::fs::remove_file(&self.part) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", &self.part)(e)),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &self.part)(e));
+            }
             _ => {}
         }
         self.notes.part = None;

@@ -68,7 +68,13 @@ pub fn fetch(
             client.shown()
         ))),
         Fetched::New(path) => {
-            let outcome = install(&path, store, keys, options, done);
+            let outcome = install(&path, store, keys, options, done).map_err(|e| match e {
+                // Where it came from, not where it lies for now.
+                Error::Bundle { bundle, reason } if bundle == path.display().to_string() => {
+                    Error::Bundle { bundle: client.shown().into(), reason }
+                }
+                e => e,
+            });
             download.settle(&outcome)?;
             outcome.map(Outcome::Installed)
         }

@@ -62,7 +62,8 @@ impl Notes {
         if !path.exists() {
             return none();
         }
-        let read = strict_toml::read(path).and_then(|text| strict_toml::parse(&text, &path.display().to_string()));
+        let read =
+            strict_toml::read(path).and_then(|text| strict_toml::parse(&text, &path.display().to_string()));
         read.unwrap_or_else(|e| {
             log::debug!("{e}; it is taken as empty");
             none()

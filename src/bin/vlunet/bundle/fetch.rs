@@ -44,7 +44,9 @@ pub fn run(args: &Args) -> Result<()> {
     let limits = Limits { bytes: args.max_size.bytes(), patience };
     let (keys, store, options) = (args.how.keys.load()?, args.how.store.open(), args.how.options());
     match fetch::fetch(&args.url, &store, &keys, &options, &limits, &mut tell)? {
-        Outcome::Unchanged => output::line("the server still has what was installed from it: nothing is changed"),
+        Outcome::Unchanged => {
+            output::line("the server still has what was installed from it: nothing is changed")
+        }
         Outcome::Installed(report) => output::line(said(&report, &options)),
     }
 }

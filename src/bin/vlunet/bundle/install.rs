@@ -62,10 +62,8 @@ pub(super) struct HowArgs {
 impl HowArgs {
     pub(super) fn options(&self) -> Options {
         let backend = backend::Options::default();
-        let backend = self.threads.map_or(backend.clone(), |threads| backend::Options {
-            threads: threads.into(),
-            ..backend
-        });
+        let backend =
+            self.threads.map_or(backend, |threads| backend::Options { threads: threads.into(), ..backend });
         Options {
             force: self.force,
             probation: *self.probation,
@@ -105,6 +103,7 @@ pub(super) fn said(report: &Report, options: &Options) -> String {
         time => format!("on probation for {}", humantime::format_duration(time)),
     };
     // A loop watches what it runs from, which is another folder before the first installation.
-    let hint = if *first { "; a loop that runs takes it over after SIGHUP (systemctl reload vlunet)" } else { "" };
+    let hint =
+        if *first { "; a loop that runs takes it over after SIGHUP (systemctl reload vlunet)" } else { "" };
     format!("{model} {entry}: signed with {key}{tested}; installed, {next}{hint}")
 }

@@ -34,7 +34,10 @@ pub fn run(args: &Args) -> Result<()> {
     let (secret, public) = (with(".key"), with(".pub"));
     for path in [&secret, &public] {
         if path.exists() {
-            return Err(Error::Input(format!("{} is there already: keys are not overwritten", path.display())));
+            return Err(Error::Input(format!(
+                "{} is there already: keys are not overwritten",
+                path.display()
+            )));
         }
     }
     let password = match (&args.password_file, args.no_password) {
@@ -59,7 +62,8 @@ fn new_password() -> Result<String> {
             "there is no terminal to ask for a password on: give --password-file or --no-password".into(),
         ));
     }
-    let ask = |prompt| rpassword::prompt_password(prompt).map_err(Error::io("read", Path::new("the terminal")));
+    let ask =
+        |prompt| rpassword::prompt_password(prompt).map_err(Error::io("read", Path::new("the terminal")));
     let password = ask("Password for the secret key: ")?;
     if password != ask("Once more: ")? {
         return Err(Error::Input("the passwords differ: no keys were made".into()));
