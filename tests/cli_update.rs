@@ -203,3 +203,28 @@ fn a_link_without_a_model_runs_the_programs_own() {
     let verify = ["bundle", "verify", "--model", "installed:nothing-of-that-name"];
     workplace.refuse(&verify, &["no model of that name is installed"]);
 }
+
+#[test]
+fn a_clock_in_1970_is_no_trouble() {
+    let workplace = with_key();
+    let name = signed(&workplace, "1.0.0");
+    if workplace.shell("faketime '1970-01-02' true").code != Some(0) {
+        eprintln!("skipped: there is no faketime (apt-get install faketime)");
+        return;
+    }
+    let line = format!(
+        "faketime '1970-01-02' $VLUNET bundle install {name} --keys keys --store models --size 16x16 --probation 1s"
+    );
+    let run = workplace.shell(&line);
+    assert!(run.code == Some(0) && run.stderr.is_empty(), "{run:?}");
+    let line = format!(
+        "faketime -m '1970-01-02' $VLUNET run --source '{ROAD}' --sink null: --duration 6s --task haze \
+         --model models/tiny/current"
+    );
+    let run = workplace.shell(&line);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(
+        (version(&workplace, "current").as_deref(), version(&workplace, "probation")),
+        (Some("1.0.0"), None)
+    );
+}

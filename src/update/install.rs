@@ -1,8 +1,9 @@
 //! Installing: trusted, aside, tested, and only then switched to.
 
+use super::disk::{adopt, sync};
 use super::package::Package;
 use super::step::Step;
-use super::store::{ASIDE, Slot, Store, adopt, sync};
+use super::store::{ASIDE, Slot, Store};
 use super::{Keys, switch, trial};
 use crate::bundle::Bundle;
 use crate::restore;
@@ -91,11 +92,11 @@ pub fn install(
     if !options.force {
         admit(&slot, &package, &entry)?;
     }
+    done(Step::Admitted);
     {
         let _changing = slot.lock()?;
         slot.clear()?;
     }
-    done(Step::Admitted);
     done(Step::Cleared);
     let aside = slot.folder().join(ASIDE);
     let outcome = aside_and_tested(&package, &slot, before.as_deref(), options, done);

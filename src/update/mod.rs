@@ -23,6 +23,8 @@ mod keys;
 mod sign;
 mod signature;
 
+#[cfg(unix)]
+mod disk;
 #[cfg(feature = "fetch")]
 #[cfg(unix)]
 pub mod fetch;

@@ -1,9 +1,9 @@
 //! A bundle that comes from outside, packed or as a folder: nothing of it reaches the disk before
 //! its manifest's signature is checked, and then only the files that the manifest names.
 
+use super::disk::{adopt, sync};
 use super::keys::Keys;
 use super::signature::Signature;
-use super::store::{adopt, sync};
 use crate::bundle::{FileEntry, MANIFEST, MAX_MANIFEST_BYTES, Manifest, SIGNATURE_NAME};
 use crate::bundle::{MAX_PACKED_BYTES, MAX_PACKED_FILES, is_plain};
 use crate::weights::{brief, hex};

@@ -4,9 +4,10 @@
 //! can run, and one that fails is noted as rejected before the link leaves it; the next start
 //! ([`super::Watch::begin`]) ends a change that was cut in between.
 
+use super::disk::{adopt, sync};
 use super::state::State;
 use super::step::Step;
-use super::store::{CURRENT, PREVIOUS, Slot, adopt, sync};
+use super::store::{CURRENT, PREVIOUS, Slot};
 use crate::{Error, Result};
 use std::time::Duration;
 

@@ -59,7 +59,10 @@ pub fn updates() -> Vec<Vec<u8>> {
     vec![signature, comment, notes.to_vec()]
 }
 
-const SIGNATURE: &[u8] = b"@@";
+const SIGNATURE: &[u8] = b"untrusted comment: signature of manifest.toml, whose hashes cover the bundle\n\
+    RUSJxFKJ1i9/yx3YR/LK7rMkHNn+/2Ps9Pn0o+2qACA6Bp+jdxyzeVQUDkAHgn1wg2hpE1ivzioGROY3qiCG2dF2sTPIpEfyEQs=\n\
+    trusted comment: timestamp:1795939126\tbundle:nano\tversion:0.4.0\n\
+    nUAzTedjUCFrsVCSyIDinXTILd28VGE2H/+DNJRRN5+IABXx/dEOqD8t8aUa2Fbs7XSoJGyaF+IAUiK2DWPTCQ==\n";
 
 /// JPEG files of the size that the frames' body looks for: whole, and as webcams send them,
 /// without Huffman tables. They are long enough for a frame of any other format.

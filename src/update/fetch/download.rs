@@ -4,8 +4,9 @@
 use super::Limits;
 use super::client::{Answer, Ask, Client, Trouble};
 use super::notes::{Notes, Refused, Validator};
+use crate::update::Store;
+use crate::update::disk::{adopt, lock_file, make_folder};
 use crate::update::install::Report;
-use crate::update::store::{Store, adopt, make_folder};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -54,9 +55,7 @@ impl Download {
             make_folder(folder)?;
         }
         let lock = folder.join(".lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&lock);
-        let file = file.map_err(Error::io("lock", &lock))?;
-        adopt(&lock);
+        let file = lock_file(&lock)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {
