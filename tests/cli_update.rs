@@ -141,18 +141,44 @@ fn a_model_is_installed_proved_by_the_loop_and_rolled_back() {
 }
 
 #[test]
-fn a_loop_that_never_starts_goes_back_by_itself() {
+fn a_loop_that_crashes_again_and_again_goes_back_by_itself() {
     let workplace = with_key();
     install(&workplace, &signed(&workplace, "1.0.0"), "0s");
     install(&workplace, &signed(&workplace, "2.0.0"), "10m");
-    for start in 1..=3 {
+    let starts = || standing(&workplace, "probation").unwrap()["starts"].clone();
+    // A camera that is not there, or an end that was asked for, is not the model's fault.
+    for _ in 0..5 {
         let run = run_loop(&workplace, "file:gone.y4m", "1s");
-        assert_eq!((run.code, run.errors().len()), (Some(1), 1), "{run:?}");
-        assert_eq!(standing(&workplace, "probation").unwrap()["starts"], start);
+        assert_eq!((run.code, run.errors().len(), starts()), (Some(1), 1, 0.into()), "{run:?}");
+    }
+    assert_eq!((run_loop(&workplace, ROAD, "1s").code, starts()), (Some(0), 0.into()));
+    for start in 1..=3 {
+        let line = format!(
+            "timeout -s KILL 1 $VLUNET run --source '{ROAD}' --sink null: --task haze --model models/tiny/current"
+        );
+        let run = workplace.shell(&line);
+        assert_ne!(run.code, Some(0), "{run:?}");
+        assert_eq!(starts(), start);
     }
     let run = run_loop(&workplace, ROAD, "2s");
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(run.stderr.contains("started 3 times") && run.stderr.contains("back to 1.0.0-"), "{run:?}");
+    assert_eq!(version(&workplace, "current").as_deref(), Some("1.0.0"));
+}
+
+#[test]
+fn a_loop_that_cannot_open_its_model_goes_back_by_itself() {
+    let workplace = with_key();
+    install(&workplace, &signed(&workplace, "1.0.0"), "0s");
+    install(&workplace, &signed(&workplace, "2.0.0"), "10m");
+    // It passed its test, and has no VLM head, which a loop without a task needs.
+    let args =
+        ["run", "--source", ROAD, "--sink", "null:", "--duration", "1s", "--model", "models/tiny/current"];
+    for start in 1..=3 {
+        assert_eq!(workplace.run(&args).code, Some(1));
+        assert_eq!(standing(&workplace, "probation").unwrap()["starts"], start);
+    }
+    workplace.run(&args);
     assert_eq!(version(&workplace, "current").as_deref(), Some("1.0.0"));
 }
 

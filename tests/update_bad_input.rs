@@ -10,6 +10,7 @@ mod update;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
+use tar::EntryType;
 use update::{Device, options, tar_of, untar};
 use vlunet::bundle::Bundle;
 use vlunet::update::{Keys, Options, Watch, install};
@@ -149,15 +150,20 @@ fn a_tar_that_reaches_out_or_blows_up_is_refused() {
     let many = |files: &mut Vec<(String, Vec<u8>)>| files.extend((0..100).map(|n| (format!("f{n}"), vec![])));
     device.refuse(&altered(&device, many), &["more than 64 files"]);
     // Links, devices, and sizes that are lies.
-    for kind in
-        [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Char, tar::EntryType::Directory]
-    {
+    for kind in [
+        EntryType::Symlink,
+        EntryType::Link,
+        EntryType::Char,
+        EntryType::Directory,
+        EntryType::GNULongName,
+        EntryType::XHeader,
+    ] {
         let path = altered(&device, |_| {});
         let mut builder = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);
         header.set_size(0);
-        if matches!(kind, tar::EntryType::Symlink | tar::EntryType::Link) {
+        if matches!(kind, EntryType::Symlink | EntryType::Link) {
             header.set_link_name("/etc/passwd").unwrap();
         }
         builder.append_data(&mut header, "restorer.f32.onnx", &b""[..]).unwrap();

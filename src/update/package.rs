@@ -204,7 +204,8 @@ fn each_file(path: &Path, mut visit: impl FnMut(&str, &mut dyn Read) -> Result<(
     }
     let file = File::open(path).map_err(Error::io("open", path))?;
     let mut archive = tar::Archive::new(file.take(MAX_PACKED_BYTES));
-    for (index, entry) in archive.entries().map_err(unreadable)?.enumerate() {
+    // Raw: a header that lends the next one a longer name would be read whole, however long.
+    for (index, entry) in archive.entries().map_err(unreadable)?.raw(true).enumerate() {
         let mut entry = entry.map_err(unreadable)?;
         let name = entry.path().map_err(unreadable)?.to_string_lossy().into_owned();
         if !entry.header().entry_type().is_file() || !is_plain(&name) {

@@ -4,7 +4,7 @@
 //! Healthy time is time in which frames left the loop that the new model saw or restored. It is
 //! counted by a clock that nobody sets, and adds up over starts: a car is driven for minutes.
 //! A loop that is started again and again before it ran well for a while is what a broken model
-//! looks like.
+//! looks like; one that ended as it was asked to, or found no camera, is not.
 
 use super::install::is_whole;
 use super::state::{Probation, State};
@@ -226,6 +226,25 @@ fn confirm(slot: &Slot, state: &mut State, entry: &str) -> Result<()> {
 }
 
 impl Slot {
+    /// Takes back a start that [`Watch::begin`] counted: the loop ended as it was asked to, or could
+    /// not run for a reason that is not its model's (a camera that isn't there).
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it can't be noted.
+    pub fn excuse_start(&self) -> Result<()> {
+        let noted = |state: &State| self.current().filter(|entry| state.probation.contains_key(entry));
+        if noted(&self.state()).is_none() {
+            return Ok(());
+        }
+        let _changing = self.lock()?;
+        let mut state = self.state();
+        let Some(probation) = noted(&state).and_then(|entry| state.probation.get_mut(&entry)) else {
+            return Ok(());
+        };
+        probation.starts = probation.starts.saturating_sub(1);
+        self.write_state(&state)
+    }
+
     /// Confirms the current version by hand; gives its entry.
     ///
     /// # Errors

@@ -191,7 +191,17 @@ pub fn run(args: Args) -> Result<()> {
     let telemetry = Arc::<Telemetry>::default();
     signals::heed(&telemetry)?;
     let json = args.json;
-    let summary = hooks::run(args, settings, &board, pins, watch, &telemetry)?;
+    let limited = args.frames.is_some() || args.duration.is_some();
+    let outcome = hooks::run(args, settings, &board, pins, watch, &telemetry);
+    let blameless = match &outcome {
+        Ok(_) => limited || telemetry.controls().stop_asked().is_some(),
+        // The model comes first: where it was opened, something else was not.
+        Err(_) => !telemetry.status().model.is_empty(),
+    };
+    if blameless {
+        model.excuse();
+    }
+    let summary = outcome?;
     if json {
         output::json(&summary)?;
         return whole(&summary);

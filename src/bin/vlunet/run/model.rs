@@ -36,6 +36,12 @@ impl Model {
         watch.map_err(|e| log::warn!("{e}; the installed model can't be looked after")).ok()
     }
 
+    /// The loop ended, and not by this model's fault: that start doesn't count.
+    pub fn excuse(&self) {
+        let excused = self.slot.as_ref().map_or(Ok(()), Slot::excuse_start);
+        excused.unwrap_or_else(|e| log::debug!("{e}"));
+    }
+
     /// What is opened. A loop whose model isn't installed yet, or was given up with no other to go
     /// back to, runs the one that the program came with.
     pub fn path(&self) -> String {
