@@ -16,6 +16,7 @@ fn main() -> std::io::Result<()> {
         ("recipe", seeds::recipes()),
         ("settings", seeds::settings()),
         ("shard", seeds::shards()),
+        ("update", seeds::updates()),
         ("y4m", seeds::y4m()),
     ];
     for (target, files) in sets {

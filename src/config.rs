@@ -34,7 +34,8 @@ pub struct Config {
     pub board: Option<String>,
     /// Whether the board's pins are taken; off where not given, for they may be wired otherwise.
     pub gpio: Option<bool>,
-    /// The model: a bundle's folder or `.vlu` file, or the name of the embedded one.
+    /// The model: a bundle's folder or `.vlu` file, the name of the embedded one, or
+    /// `installed:NAME`.
     pub model: Option<String>,
     /// Lighter ones that may stand in for it, the best first.
     pub lighter_models: Vec<String>,

@@ -21,7 +21,7 @@
 //! → [`weights`] (tensors by name) → [`onnx`] (graphs) → [`bundle`] (what is shipped) →
 //! [`backend`] (a session that runs) → [`vlm`] and [`restore`]. [`frame`] and [`picture`] hold
 //! pixels, [`source`] makes them, [`eval`] measures, [`import`] brings the authors'
-//! checkpoints.
+//! checkpoints, [`update`] new models onto a device.
 #![deny(missing_docs)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 #![deny(unsafe_code)]
@@ -52,6 +52,7 @@ pub mod systemd;
 pub mod telemetry;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod update;
 pub mod uri;
 pub mod vlm;
 pub mod weights;

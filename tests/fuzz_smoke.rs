@@ -22,6 +22,8 @@ mod settings_body;
 #[cfg(feature = "train")]
 #[path = "../fuzz/bodies/shard.rs"]
 mod shard_body;
+#[path = "../fuzz/bodies/update.rs"]
+mod update_body;
 #[path = "../fuzz/bodies/y4m.rs"]
 mod y4m_body;
 
@@ -123,6 +125,11 @@ fn no_damage_to_a_video_stream_is_a_panic() {
 #[test]
 fn no_damage_to_a_settings_file_is_a_panic() {
     assert_survives(&seeds::settings(), |bytes| bytes, settings_body::body);
+}
+
+#[test]
+fn no_damage_to_a_signature_or_to_the_notes_on_versions_is_a_panic() {
+    assert_survives(&seeds::updates(), |bytes| bytes, update_body::body);
 }
 
 #[cfg(feature = "train")]

@@ -13,8 +13,11 @@ fn an_engine_that_cannot_be_built_is_one_line_that_says_why() {
         eprintln!("skipped: this machine has a GPU with TensorRT");
         return;
     }
-    let why: &[&str] =
-        if cfg!(feature = "tensorrt") { &["GPU: "] } else { &["GPU: this build has no TensorRT", "--features"] };
+    let why: &[&str] = if cfg!(feature = "tensorrt") {
+        &["GPU: "]
+    } else {
+        &["GPU: this build has no TensorRT", "--features"]
+    };
     workplace.run(&["engine", "build", NANO, "--size", "64x48"]).assert_one_clear_line(why);
     workplace.run(&["demo", "--frames", "1", "--backend", "tensorrt"]).assert_one_clear_line(why);
     for (arguments, says) in [

@@ -5,14 +5,20 @@ use std::path::Path;
 use std::process::Command;
 
 const UNIT: &str = include_str!("../board/systemd/vlunet.service");
+const UPDATE: &str = include_str!("../board/systemd/vlunet-update.service");
+const TIMER: &str = include_str!("../board/systemd/vlunet-update.timer");
 
-/// The output of `systemd-analyze` on our unit, with this build as its program; `None`, which is
-/// said, where there is no such tool.
-fn analyze(arguments: &[&str]) -> Option<(bool, String)> {
+/// The output of `systemd-analyze` on one of our units, with this build as its program; `None`,
+/// which is said, where there is no such tool.
+fn analyze(arguments: &[&str], name: &str) -> Option<(bool, String)> {
     let folder = tempfile::tempdir().unwrap();
-    let unit = folder.path().join("vlunet.service");
     let program = env!("CARGO_BIN_EXE_vlunet");
-    std::fs::write(&unit, UNIT.replace("/usr/bin/vlunet", program)).unwrap();
+    for (name, text) in
+        [("vlunet.service", UNIT), ("vlunet-update.service", UPDATE), ("vlunet-update.timer", TIMER)]
+    {
+        std::fs::write(folder.path().join(name), text.replace("/usr/bin/vlunet", program)).unwrap();
+    }
+    let unit = folder.path().join(name);
     let Ok(run) = Command::new("systemd-analyze").args(arguments).arg(&unit).env("LC_ALL", "C").output()
     else {
         eprintln!("skipped: systemd-analyze is not there (apt-get install systemd)");
@@ -23,21 +29,26 @@ fn analyze(arguments: &[&str]) -> Option<(bool, String)> {
 }
 
 #[test]
-fn systemd_understands_every_line_of_the_unit() {
-    if let Some((success, said)) = analyze(&["verify"]) {
-        let about_ours: Vec<&str> = said.lines().filter(|line| line.contains("vlunet")).collect();
-        assert!(success && about_ours.is_empty(), "{said}");
+fn systemd_understands_every_line_of_the_units() {
+    for name in ["vlunet.service", "vlunet-update.service", "vlunet-update.timer"] {
+        if let Some((success, said)) = analyze(&["verify"], name) {
+            let about_ours: Vec<&str> = said.lines().filter(|line| line.contains("vlunet")).collect();
+            assert!(success && about_ours.is_empty(), "{said}");
+        }
     }
 }
 
 #[test]
 fn the_unit_is_as_closed_as_it_says() {
     // Out of 100; 17 with systemd 252. Before version 250 the tool examines loaded units alone.
-    if let Some((success, said)) = analyze(&["security", "--offline=true", "--threshold=25", "--no-pager"]) {
-        let is_old = said.contains("unrecognized option");
-        assert!(success || is_old, "{said}");
-        if is_old {
-            eprintln!("skipped: this systemd-analyze can't examine a file");
+    for name in ["vlunet.service", "vlunet-update.service"] {
+        let arguments = ["security", "--offline=true", "--threshold=25", "--no-pager"];
+        if let Some((success, said)) = analyze(&arguments, name) {
+            let is_old = said.contains("unrecognized option");
+            assert!(success || is_old, "{said}");
+            if is_old {
+                eprintln!("skipped: this systemd-analyze can't examine a file");
+            }
         }
     }
 }
@@ -52,6 +63,11 @@ fn the_units_promises_to_the_program_are_kept() {
     ] {
         assert!(UNIT.lines().any(|found| found == line), "{line}");
     }
+    // Both services are one user with one folder: what the one installs the other runs.
+    for line in ["DynamicUser=yes", "StateDirectory=vlunet", "UMask=0027"] {
+        assert!([UNIT, UPDATE].iter().all(|unit| unit.lines().any(|found| found == line)), "{line}");
+    }
+    assert!(UPDATE.lines().any(|line| line == "User=vlunet"));
     // Every group that the unit or a rule names is made by sysusers.
     let made = include_str!("../board/sysusers/vlunet.conf");
     let rules = include_str!("../board/udev/60-vlunet.rules");

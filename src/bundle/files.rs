@@ -9,10 +9,10 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 /// More files than any bundle has.
-const MAX_FILES: usize = 64;
+pub(crate) const MAX_FILES: usize = 64;
 
 /// No bundle is larger than the full network with its VLM head in all formats.
-pub(super) const MAX_BYTES: u64 = 4 << 30;
+pub(crate) const MAX_BYTES: u64 = 4 << 30;
 
 /// Where the files of a bundle are.
 pub(super) enum Files {
@@ -23,7 +23,10 @@ pub(super) enum Files {
 impl Files {
     pub(super) fn open(path: &Path) -> Result<Self> {
         if path.is_dir() {
-            return Ok(Self::Folder(path.to_owned()));
+            // Followed once: a link that is switched to another bundle (an update) must not mix
+            // the files of both.
+            let folder = if path.is_symlink() { path.canonicalize() } else { Ok(path.to_owned()) };
+            return folder.map(Self::Folder).map_err(Error::io("open", path));
         }
         let file = File::open(path).map_err(Error::io("open", path))?;
         Self::from_archive(file, &path.display().to_string())
@@ -50,6 +53,9 @@ impl Files {
             if bytes.len() as u64 != size {
                 return Err(fail(format!("{path:?} is cut short: {} of {size} bytes", bytes.len())));
             }
+            if files.contains_key(&path) {
+                return Err(fail(format!("{path:?} is there twice")));
+            }
             files.insert(path, bytes.into());
         }
         if files.is_empty() {
@@ -58,6 +64,14 @@ impl Files {
             ));
         }
         Ok(Self::Memory(files))
+    }
+
+    /// Whether there is such a file.
+    pub(super) fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Memory(files) => files.contains_key(name),
+            Self::Folder(folder) => folder.join(name).exists(),
+        }
     }
 
     /// A file of at most `limit` bytes; what is compiled into the program is not copied.
@@ -87,7 +101,7 @@ impl Files {
 }
 
 /// Whether a path stays within the bundle.
-pub(super) fn is_plain(path: &str) -> bool {
+pub(crate) fn is_plain(path: &str) -> bool {
     let path = Path::new(path);
     path.file_name().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }

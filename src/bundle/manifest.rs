@@ -8,10 +8,16 @@ use std::fmt;
 use super::prompts::Prompt;
 
 /// The manifest's name in a bundle.
-pub(super) const FILE_NAME: &str = "manifest.toml";
+pub(crate) const FILE_NAME: &str = "manifest.toml";
+
+/// The name of its signature.
+pub(crate) const SIGNATURE_NAME: &str = "manifest.toml.minisig";
+
+/// More than any signature has.
+pub(super) const MAX_SIGNATURE_BYTES: u64 = 4096;
 
 /// More than any manifest needs; a larger file is refused before it is read.
-pub(super) const MAX_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 /// The version of the bundle format that this program writes and reads.
 const FORMAT: u32 = 1;
@@ -173,7 +179,7 @@ impl Manifest {
     }
 
     /// Reads and checks a manifest; the error is the reason why not.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(text).map_err(|_| format!("{FILE_NAME} is not UTF-8 text"))?;
         let invalid = |e: toml::de::Error| {
             let start = text.get(..e.span().map_or(0, |span| span.start)).unwrap_or_default();

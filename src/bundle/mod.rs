@@ -25,13 +25,22 @@ pub use golden::Golden;
 pub use manifest::{Crops, Dtype, FileEntry, Manifest, Preprocessing, Variant, VlmManifest};
 pub use prompts::{Prompt, Prompts, Task};
 
+pub(crate) use files::{MAX_BYTES as MAX_PACKED_BYTES, MAX_FILES as MAX_PACKED_FILES, is_plain};
+pub(crate) use manifest::{FILE_NAME as MANIFEST, MAX_BYTES as MAX_MANIFEST_BYTES, SIGNATURE_NAME};
+
 use crate::{Error, Result, cpu};
 use files::Files;
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Name of the bundle that the program carries.
 pub const DEFAULT_BUNDLE: &str = "nano";
+
+/// Where a device keeps the models that were installed on it (docs/updates.md).
+pub const STORE: &str = "/var/lib/vlunet/models";
+
+/// What the name of an installed model begins with, as in `installed:nano`.
+pub const INSTALLED: &str = "installed:";
 
 /// A bundle whose manifest has been read and checked.
 pub struct Bundle {
@@ -41,7 +50,8 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// The embedded bundle by its name, or the one at a path (a folder or a `.vlu` file).
+    /// The embedded bundle by its name, the one that is installed ([`INSTALLED`] and its name), or
+    /// the one at a path (a folder or a `.vlu` file).
     ///
     /// The name comes first: whatever lies in the working directory, `nano` is the embedded one
     /// and `./nano` a folder.
@@ -54,6 +64,14 @@ impl Bundle {
         if name_or_path == DEFAULT_BUNDLE {
             return embedded::bundle();
         }
+        if let Some(name) = name_or_path.strip_prefix(INSTALLED) {
+            let path = Self::installed_path(name);
+            let none = || Error::Bundle {
+                bundle: name_or_path.into(),
+                reason: format!("no model of that name is installed in {STORE}"),
+            };
+            return if path.is_dir() { Self::open(&path) } else { Err(none()) };
+        }
         let path = Path::new(name_or_path);
         if path.exists() {
             return Self::open(path);
@@ -65,6 +83,11 @@ impl Bundle {
                 "there is no such folder or .vlu file, and no embedded model of that name ({known})"
             ),
         })
+    }
+
+    /// The link to the version of an installed model that runs.
+    pub fn installed_path(name: &str) -> PathBuf {
+        Path::new(STORE).join(name).join("current")
     }
 
     /// The bundle in a folder or a `.vlu` file.
@@ -98,6 +121,34 @@ impl Bundle {
     /// What the bundle holds.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The folder that it lies in, without links; none where it is packed or embedded.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match &self.files {
+            Files::Folder(folder) => Some(folder.canonicalize().unwrap_or_else(|_| folder.clone())),
+            Files::Memory(_) => None,
+        }
+    }
+
+    /// The bytes of the manifest, which a signature is of.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where they can't be read any more.
+    pub fn manifest_text(&self) -> Result<Cow<'static, [u8]>> {
+        self.files.read(manifest::FILE_NAME, manifest::MAX_BYTES).map_err(|e| self.fail(e.to_string()))
+    }
+
+    /// The bytes of the manifest's signature, which nobody has checked, where it has one.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where they can't be read, or are too many for one.
+    pub fn signature(&self) -> Result<Option<Cow<'static, [u8]>>> {
+        if !self.files.has(SIGNATURE_NAME) {
+            return Ok(None);
+        }
+        let read = self.files.read(SIGNATURE_NAME, manifest::MAX_SIGNATURE_BYTES);
+        read.map(Some).map_err(|e| self.fail(e.to_string()))
     }
 
     /// The bytes of a file of the manifest, checked against its size and hash.
@@ -170,15 +221,29 @@ impl Bundle {
         Ok(())
     }
 
-    /// The whole bundle as the bytes of a `.vlu` file; the same bundle gives the same bytes.
+    /// The whole bundle as the bytes of a `.vlu` file; the same bundle gives the same bytes. Its
+    /// signature goes with it.
     ///
     /// # Errors
     /// As [`Bundle::verify`].
     pub fn to_archive(&self) -> Result<Vec<u8>> {
-        let text = self.files.read(manifest::FILE_NAME, manifest::MAX_BYTES)?;
-        let mut files = vec![(manifest::FILE_NAME, text)];
+        let signature = self.signature()?;
+        self.to_archive_with(signature.as_deref())
+    }
+
+    /// [`Self::to_archive`] with this signature.
+    ///
+    /// # Errors
+    /// As [`Bundle::verify`].
+    pub fn to_archive_with(&self, signature: Option<&[u8]>) -> Result<Vec<u8>> {
+        let mut files = vec![(manifest::FILE_NAME, self.manifest_text()?)];
+        // First of the rest: who reads a stream knows whether to go on.
+        files.extend(signature.map(|bytes| (SIGNATURE_NAME, bytes.to_vec().into())));
         for entry in self.manifest.entries() {
-            files.push((&entry.file, self.read(entry)?));
+            // Two variants may share a file.
+            if files.iter().all(|(name, _)| *name != entry.file) {
+                files.push((&entry.file, self.read(entry)?));
+            }
         }
         files::to_archive(files.iter().map(|(name, bytes)| (*name, bytes.as_ref())))
     }

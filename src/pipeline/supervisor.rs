@@ -144,7 +144,7 @@ impl Supervisor {
     ) -> Result<Self> {
         let shared = Arc::new(Shared::new(Arc::clone(telemetry)));
         let Loaded { model, eyes, .. } = models::load(&settings, 0)?;
-        telemetry.update(|status| status.model = model.describe());
+        telemetry.update(|status| (status.model, status.bundle) = (model.describe(), model.folder()));
         let source = open()?;
         shared.set_source_fps(source.fps());
         let fps = settings.fps.or(source.fps()).unwrap_or(settings.fallback_fps);

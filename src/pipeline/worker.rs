@@ -314,7 +314,9 @@ impl Worker {
                 } else if guided.is_some() {
                     let description = next.model.describe();
                     log::info!("frames are restored by {description} from now on");
-                    self.shared.telemetry.update(|status| status.model = description);
+                    let folder = next.model.folder();
+                    let told = (description, folder);
+                    self.shared.telemetry.update(|status| (status.model, status.bundle) = told);
                     self.shelf.keep_only(&next);
                     self.model = next.model;
                     (self.next, self.guided) = (None, guided);

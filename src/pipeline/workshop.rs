@@ -43,6 +43,12 @@ impl Model {
         self.tiers.iter().map(describe).collect::<Vec<_>>().join(", ")
     }
 
+    /// The best tier's folder, where it lies in one.
+    pub(super) fn folder(&self) -> String {
+        let folder = self.tiers.first().and_then(|bundle| bundle.folder());
+        folder.map(|folder| folder.display().to_string()).unwrap_or_default()
+    }
+
     /// MACs per pixel of each tier.
     pub(super) fn costs(&self) -> Vec<f64> {
         let cost = |bundle: &Arc<Bundle>| bundle.manifest().config.cost(512, 512).macs_per_pixel();

@@ -4,7 +4,7 @@ mod durations;
 mod status;
 
 pub use durations::{Durations, Percentiles};
-pub use status::{BoardState, Detected, Dropped, Fault, Governed, Stages, State, Status};
+pub use status::{BoardState, Detected, Dropped, Fault, Governed, InstalledModel, Stages, State, Status};
 
 use crate::control::Controls;
 use std::sync::{Mutex, PoisonError};

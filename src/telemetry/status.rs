@@ -19,6 +19,10 @@ pub struct Status {
     pub model: String,
     /// What restores: `CPU, int8`, or a GPU with its TensorRT.
     pub engine: String,
+    /// The folder that its bundle lies in, without links; empty for an embedded or packed one.
+    pub bundle: String,
+    /// The model that is installed for this loop, which runs unless it could not be loaded.
+    pub installed: Option<InstalledModel>,
     /// Width and height of the last frame.
     pub size: [u32; 2],
     /// Frames per second that the source delivers, over the last seconds.
@@ -47,6 +51,21 @@ pub struct Status {
     pub board: BoardState,
     /// What went wrong since the start, by kind.
     pub faults: BTreeMap<String, Fault>,
+}
+
+/// A model that was installed by an update (docs/updates.md).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InstalledModel {
+    /// Its name: that of its slot.
+    pub name: String,
+    /// Its version, and the first digits of its manifest's SHA-256.
+    pub entry: String,
+    /// Whether it has proved itself.
+    pub confirmed: bool,
+    /// Seconds of its probation for which the loop ran well with it; 0 once it is confirmed.
+    pub healthy_s: u64,
+    /// Seconds that confirm it; 0 once it is.
+    pub needed_s: u64,
 }
 
 /// What the loop does with frames.

@@ -49,6 +49,21 @@ pub fn bundles() -> Vec<Vec<u8>> {
     vec![std::fs::read(packed).unwrap(), std::fs::read(folder.path().join("seed/manifest.toml")).unwrap()]
 }
 
+/// A bundle's signature, its trusted comment, and the notes on a model's versions.
+pub fn updates() -> Vec<Vec<u8>> {
+    // Made with a key that signs nothing else.
+    let signature = SIGNATURE.to_vec();
+    let comment = b"timestamp:1790000000\tbundle:tiny\tversion:1.2.3".to_vec();
+    let notes = b"format = 1\nhighest = \"1.1.0\"\nrejected = [\"1.2.0-0123456789ab\"]\n\n\
+        [probation.\"1.3.0-rc.1-ba9876543210\"]\nstarts = 1\nhealthy_s = 30\nneeded_s = 600\n";
+    vec![signature, comment, notes.to_vec()]
+}
+
+const SIGNATURE: &[u8] = b"untrusted comment: signature of manifest.toml, whose hashes cover the bundle\n\
+    RUSJxFKJ1i9/yx3YR/LK7rMkHNn+/2Ps9Pn0o+2qACA6Bp+jdxyzeVQUDkAHgn1wg2hpE1ivzioGROY3qiCG2dF2sTPIpEfyEQs=\n\
+    trusted comment: timestamp:1795939126\tbundle:nano\tversion:0.4.0\n\
+    nUAzTedjUCFrsVCSyIDinXTILd28VGE2H/+DNJRRN5+IABXx/dEOqD8t8aUa2Fbs7XSoJGyaF+IAUiK2DWPTCQ==\n";
+
 /// JPEG files of the size that the frames' body looks for: whole, and as webcams send them,
 /// without Huffman tables. They are long enough for a frame of any other format.
 pub fn frames() -> Vec<Vec<u8>> {

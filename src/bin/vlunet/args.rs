@@ -8,7 +8,7 @@ use vlunet::{Result, backend, restore};
 /// Which model, and how it runs.
 #[derive(Args)]
 pub struct ModelArgs {
-    /// The model: a bundle's folder or .vlu file, or the name of the embedded one.
+    /// The model: a bundle's folder or .vlu file, the name of the embedded one, or installed:NAME.
     #[arg(short, long, value_name = "PATH|NAME", default_value = DEFAULT_BUNDLE)]
     pub model: String,
 

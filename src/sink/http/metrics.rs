@@ -162,7 +162,27 @@ fn encode_families(encoder: &mut DescriptorEncoder, status: &Status) -> fmt::Res
         ("model", status.model.as_str()),
         ("tier", status.governor.tier.as_str()),
         ("engine", status.engine.as_str()),
-    ])
+    ])?;
+    encode_installed(encoder, status)
+}
+
+/// What an update has installed, and how far it has proved itself.
+fn encode_installed(encoder: &mut DescriptorEncoder, status: &Status) -> fmt::Result {
+    let Some(installed) = &status.installed else { return Ok(()) };
+    let help = "The model that an update has installed, and whether it is confirmed";
+    let mut metric = encoder.encode_descriptor("installed_model", help, None, MetricType::Info)?;
+    let state = if installed.confirmed { "confirmed" } else { "probation" };
+    let labels = [("name", installed.name.as_str()), ("entry", installed.entry.as_str()), ("state", state)];
+    metric.encode_info(&labels)?;
+    if installed.confirmed {
+        return Ok(());
+    }
+    let help = "Time for which the loop ran well with a model on probation, of the time that confirms it";
+    let mut metric = encoder.encode_descriptor("probation", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+    for (part, seconds) in [("healthy", installed.healthy_s), ("needed", installed.needed_s)] {
+        metric.encode_family(&[("part", part)])?.encode_gauge(&(seconds as f64))?;
+    }
+    Ok(())
 }
 
 const STATES: [(&str, State); 5] = [
@@ -186,7 +206,7 @@ fn count(metric: &mut MetricEncoder<'_>, value: u64) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Fault;
+    use crate::telemetry::{Fault, InstalledModel};
     use std::time::Duration;
 
     #[test]
@@ -200,6 +220,9 @@ mod tests {
             status.detected.tasks.insert("derain".into(), 0.75);
             let fault = Fault { count: 2, active: true, ..Fault::default() };
             status.faults.insert("camera".into(), fault);
+            let (name, entry) = ("nano".into(), "1.2.0-0123456789ab".into());
+            let installed = InstalledModel { name, entry, confirmed: false, healthy_s: 30, needed_s: 600 };
+            status.installed = Some(installed);
         });
         let text = Metrics::of(&telemetry).text().unwrap();
         for line in [
@@ -216,6 +239,8 @@ mod tests {
             "vlunet_state{state=\"clear\"} 0",
             "vlunet_faults_total{kind=\"camera\"} 2",
             "vlunet_fault_active{kind=\"camera\"} 1",
+            r#"vlunet_installed_model_info{name="nano",entry="1.2.0-0123456789ab",state="probation"} 1"#,
+            "vlunet_probation_seconds{part=\"healthy\"} 30.0",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -10,13 +10,16 @@ use vlunet::board::gpio::Panel;
 use vlunet::board::thermal::Heat;
 use vlunet::pipeline::{self, Hooks, Settings, Summary};
 use vlunet::telemetry::Telemetry;
+use vlunet::update::Watch;
 
-/// Runs the loop with everything around it; `pins` says whether the board's are used.
+/// Runs the loop with everything around it; `pins` says whether the board's are used, `watch` looks
+/// after a model that an update has installed.
 pub fn run(
     args: Args,
     settings: Settings,
     board: &Board,
     pins: bool,
+    mut watch: Option<Watch>,
     telemetry: &Arc<Telemetry>,
 ) -> Result<Summary> {
     let panel = pins.then(|| panel(board, telemetry)).flatten();
@@ -39,8 +42,13 @@ pub fn run(
     }
     #[cfg(target_os = "linux")]
     let told = Arc::clone(&notifier);
+    let teller = Arc::clone(telemetry);
     hooks.observe = Box::new(move |status| {
         display.show(status);
+        if let Some(watch) = &mut watch {
+            let installed = watch.observe(status, Instant::now());
+            teller.update(|status| status.installed = installed);
+        }
         #[cfg(target_os = "linux")]
         if told.is_connected() {
             told.status(&super::display::line(status));

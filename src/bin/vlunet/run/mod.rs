@@ -2,16 +2,18 @@
 
 mod display;
 mod hooks;
+mod model;
 mod signals;
 
 use crate::args::{BackendArg, DtypeArg, EngineArg, ModelArgs, strength};
 use crate::output;
 use humantime::Duration as Span;
+use model::Model;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use vlunet::board::Board;
-use vlunet::bundle::{Bundle, DEFAULT_BUNDLE};
+use vlunet::bundle::Bundle;
 use vlunet::config::Config;
 use vlunet::pipeline::{Settings, Summary};
 use vlunet::telemetry::Telemetry;
@@ -19,9 +21,6 @@ use vlunet::{Error, Result, restore};
 
 /// Where frames go when nobody says it.
 const DEFAULT_SINK: &str = "http://127.0.0.1:8080";
-
-/// Where packages put models, each in a folder of its tier's name.
-const MODELS: &str = "/usr/share/vlunet/models";
 
 /// Restores a camera's pictures live.
 ///
@@ -93,8 +92,9 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// The model: a bundle's folder or .vlu file, or the name of the embedded one; the one that is
-    /// installed for the board's tier where not given, else the embedded one.
+    /// The model: a bundle's folder or .vlu file, the name of the embedded one, or installed:NAME for
+    /// one that `vlunet bundle install` keeps; the one that is installed for the board's tier where
+    /// not given, else the embedded one.
     #[arg(short, long, value_name = "PATH|NAME")]
     model: Option<String>,
 
@@ -133,10 +133,15 @@ impl Args {
         }
     }
 
+    /// The model that is wanted.
+    fn model(&self, config: &Config, board: &Board) -> Model {
+        let named = self.model.clone().or_else(|| config.model.clone());
+        Model::new(named, &board.profile.model.tier)
+    }
+
     /// What the flags say, else the file, else the board.
     fn settings(&self, config: Config, board: &Board) -> Result<Settings> {
-        let model =
-            self.model.clone().or(config.model).unwrap_or_else(|| installed(&board.profile.model.tier));
+        let model = self.model(&config, board).path();
         let threads = self.threads.or(config.threads);
         let threads = threads.or_else(|| board.profile.cpu.threads.and_then(|n| n.try_into().ok()));
         let engine = EngineArg::Auto;
@@ -185,6 +190,8 @@ pub fn run(args: Args) -> Result<()> {
     let config = args.config()?;
     let board = args.board(&config)?;
     let pins = args.gpio || config.gpio == Some(true);
+    let model = args.model(&config, &board);
+    let watch = model.begin();
     let settings = args.settings(config, &board)?;
     if args.json && settings.sinks.iter().any(|sink| sink == "-") {
         let message = "--json and the sink - both write to standard output: take one of them";
@@ -194,7 +201,17 @@ pub fn run(args: Args) -> Result<()> {
     let telemetry = Arc::<Telemetry>::default();
     signals::heed(&telemetry)?;
     let json = args.json;
-    let summary = hooks::run(args, settings, &board, pins, &telemetry)?;
+    let limited = args.frames.is_some() || args.duration.is_some();
+    let outcome = hooks::run(args, settings, &board, pins, watch, &telemetry);
+    let blameless = match &outcome {
+        Ok(_) => limited || telemetry.controls().stop_asked().is_some(),
+        // The model comes first: where it was opened, something else was not.
+        Err(_) => !telemetry.status().model.is_empty(),
+    };
+    if blameless {
+        model.excuse();
+    }
+    let summary = outcome?;
     if json {
         output::json(&summary)?;
         return whole(&summary);
@@ -207,12 +224,6 @@ pub fn run(args: Args) -> Result<()> {
         age_ms.p99
     );
     whole(&summary)
-}
-
-/// The model that a package has installed for a tier, else the embedded one.
-fn installed(tier: &str) -> String {
-    let path = Path::new(MODELS).join(tier);
-    if path.join("manifest.toml").exists() { path.display().to_string() } else { DEFAULT_BUNDLE.into() }
 }
 
 /// An error where not all of a file's frames have arrived, for the exit code.
