@@ -52,13 +52,16 @@ fn the_units_promises_to_the_program_are_kept() {
     ] {
         assert!(UNIT.lines().any(|found| found == line), "{line}");
     }
-    // Every group that the unit or a rule names is made by sysusers.
+    // The user, and every group that the unit or a rule names, is made by sysusers.
     let made = include_str!("../board/sysusers/vlunet.conf");
     let rules = include_str!("../board/udev/60-vlunet.rules");
+    assert!(UNIT.lines().any(|line| line == "User=vlunet"));
+    assert!(made.lines().any(|line| line.starts_with("u vlunet - ")));
     let groups = UNIT.lines().filter_map(|line| line.strip_prefix("SupplementaryGroups="));
     let in_rules = rules.split("GROUP=\"").skip(1).filter_map(|rest| rest.split('"').next());
     for group in groups.flat_map(str::split_whitespace).chain(in_rules) {
         assert!(made.lines().any(|line| line == format!("g {group} - -")), "{group}");
+        assert!(made.lines().any(|line| line == format!("m vlunet {group}")), "{group}");
     }
 }
 

@@ -8,6 +8,7 @@ mod detect;
 mod doctor;
 mod eval;
 mod export;
+mod generate;
 mod guide;
 mod import;
 mod info;
@@ -54,6 +55,9 @@ enum Command {
     Quantize(quantize::Args),
     #[command(subcommand)]
     Bundle(bundle::Command),
+    Completions(generate::CompletionsArgs),
+    #[command(hide = true)]
+    Man(generate::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -95,6 +99,8 @@ fn dispatch(command: Command) -> vlunet::Result<()> {
         Command::Export(args) => export::run(&args),
         Command::Quantize(args) => quantize::run(args),
         Command::Bundle(command) => bundle::run(&command),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
     }
 }
 
