@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::process::Stdio;
 
 /// Commands, their own flags, and whether they run a model.
-const COMMANDS: [(&[&str], &[&str], bool); 14] = [
+const COMMANDS: [(&[&str], &[&str], bool); 15] = [
     (&["demo"], &["--output", "--frames", "--size", "--seed", "--json"], true),
     (
         &["restore"],
@@ -19,6 +19,7 @@ const COMMANDS: [(&[&str], &[&str], bool); 14] = [
             "--memory",
             "--recursive",
             "--skip-existing",
+            "--shard",
             "--compare",
             "--quality",
             "--json",
@@ -77,6 +78,7 @@ const COMMANDS: [(&[&str], &[&str], bool); 14] = [
     (&["bundle"], &["verify", "pack"], false),
     (&["bundle", "verify"], &[], true),
     (&["bundle", "pack"], &["--output", "--model"], false),
+    (&["completions"], &["bash", "zsh", "fish"], false),
 ];
 
 #[test]
@@ -228,4 +230,30 @@ fn a_packed_bundle_is_verified_and_exported_like_the_folder() {
         workplace.listing(),
         ["again.vlu", "nano.vlu", "onnx", "onnx/restorer.int8.onnx", "onnx/vlm.int8.onnx"]
     );
+}
+
+#[test]
+fn manual_pages_and_completions_know_every_flag() {
+    let workplace = Workplace::new();
+    workplace.succeed(&["man", "pages"]);
+    for (command, flags, _) in COMMANDS {
+        let path = workplace.path(&format!("pages/vlunet-{}.1", command.join("-")));
+        let page = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let page = page.replace("\\-", "-");
+        assert!(page.contains(".TH vlunet") && page.contains(env!("CARGO_PKG_VERSION")), "{page}");
+        for flag in flags {
+            assert!(page.contains(flag), "{}: no {flag}", path.display());
+        }
+    }
+    assert!(workplace.path("pages/vlunet.1").exists() && !workplace.path("pages/vlunet-man.1").exists());
+
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = workplace.succeed(&["completions", shell]);
+        assert!(script.contains("restore") && script.contains("shard"), "{shell}: {script}");
+        workplace.write(shell, script);
+    }
+    let complete = r#". ./bash; COMP_WORDS=(vlunet restore --sha) COMP_CWORD=2
+        _vlunet vlunet --sha restore; echo "${COMPREPLY[*]}""#;
+    assert_eq!(workplace.shell(complete).stdout.trim(), "--shard");
+    workplace.refuse(&["completions", "dos"], &["dos", "SHELL"]);
 }

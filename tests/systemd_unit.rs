@@ -64,17 +64,18 @@ fn the_units_promises_to_the_program_are_kept() {
         assert!(UNIT.lines().any(|found| found == line), "{line}");
     }
     // Both services are one user with one folder: what the one installs the other runs.
-    for line in ["DynamicUser=yes", "StateDirectory=vlunet", "UMask=0027"] {
+    for line in ["User=vlunet", "StateDirectory=vlunet", "UMask=0027"] {
         assert!([UNIT, UPDATE].iter().all(|unit| unit.lines().any(|found| found == line)), "{line}");
     }
-    assert!(UPDATE.lines().any(|line| line == "User=vlunet"));
-    // Every group that the unit or a rule names is made by sysusers.
+    // The user, and every group that the unit or a rule names, is made by sysusers.
     let made = include_str!("../board/sysusers/vlunet.conf");
     let rules = include_str!("../board/udev/60-vlunet.rules");
+    assert!(made.lines().any(|line| line.starts_with("u vlunet - ")));
     let groups = UNIT.lines().filter_map(|line| line.strip_prefix("SupplementaryGroups="));
     let in_rules = rules.split("GROUP=\"").skip(1).filter_map(|rest| rest.split('"').next());
     for group in groups.flat_map(str::split_whitespace).chain(in_rules) {
         assert!(made.lines().any(|line| line == format!("g {group} - -")), "{group}");
+        assert!(made.lines().any(|line| line == format!("m vlunet {group}")), "{group}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! The default bundle, `models/nano`, compiled into the program: int8, which runs, and float32,
-//! which is what others are made from and compared with.
+//! The default bundle, `models/nano`, compiled into the program: int8, which runs, and by the
+//! feature `embedded-f32` float32, which is what others are made from and compared with.
 
 use super::builder::manifest_bytes;
 use super::files::Files;
@@ -22,12 +22,12 @@ pub(super) fn bundle() -> Result<Bundle> {
         "manifest.toml",
         "restorer.int8.onnx",
         "vlm.int8.onnx",
-        "restorer.f32.onnx",
-        "vlm.f32.onnx",
         "prompts.safetensors",
         "golden.safetensors",
         "README.md",
     );
+    #[cfg(feature = "embedded-f32")]
+    let files = files.into_iter().chain(files_of_nano!("restorer.f32.onnx", "vlm.f32.onnx"));
     let files = files.into_iter().map(|(name, bytes)| (name.to_owned(), Cow::Borrowed(bytes)));
     let mut files: BTreeMap<String, Cow<'static, [u8]>> = files.collect();
     let origin = format!("{DEFAULT_BUNDLE} (embedded)");

@@ -9,6 +9,7 @@ mod doctor;
 mod engine;
 mod eval;
 mod export;
+mod generate;
 mod guide;
 mod import;
 mod info;
@@ -57,6 +58,9 @@ enum Command {
     Bundle(bundle::Command),
     #[command(subcommand)]
     Engine(engine::Command),
+    Completions(generate::CompletionsArgs),
+    #[command(hide = true)]
+    Man(generate::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -99,6 +103,8 @@ fn dispatch(command: Command) -> vlunet::Result<()> {
         Command::Quantize(args) => quantize::run(args),
         Command::Bundle(command) => bundle::run(&command),
         Command::Engine(command) => engine::run(&command),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
     }
 }
 

@@ -11,6 +11,15 @@ pub struct Job {
     pub output: PathBuf,
     /// Where the picture of both goes, if one is wanted.
     pub comparison: Option<PathBuf>,
+    /// The input's path below the folder that was given; a lone picture's name.
+    pub name: PathBuf,
+}
+
+impl Job {
+    /// Whether an earlier run has done it: what is written takes its name only when it is whole.
+    pub fn is_done(&self) -> bool {
+        self.output.exists() && self.comparison.as_ref().is_none_or(|comparison| comparison.exists())
+    }
 }
 
 /// The pictures of all inputs. No two are written to one file, and none over a picture in the
@@ -40,15 +49,12 @@ pub fn plan(
             if !single && is_earlier_output(&input, root, output) {
                 continue;
             }
-            let output = if single {
-                output.to_owned()
-            } else {
-                // A folder's pictures keep their place below it; a lone picture keeps its name.
-                let below = input.strip_prefix(root).ok().filter(|path| !path.as_os_str().is_empty());
-                output.join(below.or(input.file_name().map(Path::new)).unwrap_or(&input))
-            };
+            // A folder's pictures keep their place below it; a lone picture keeps its name.
+            let below = input.strip_prefix(root).ok().filter(|path| !path.as_os_str().is_empty());
+            let name = below.or(input.file_name().map(Path::new)).unwrap_or(&input).to_owned();
+            let output = if single { output.to_owned() } else { output.join(&name) };
             let comparison = compare.then(|| compare_path(&output));
-            jobs.push(Job { input, output, comparison });
+            jobs.push(Job { input, output, comparison, name });
         }
     }
     // With `keep`, what is there is not written to.

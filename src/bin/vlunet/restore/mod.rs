@@ -1,11 +1,13 @@
 //! `vlunet restore`: photos in, restored photos out.
 
 mod jobs;
+mod shard;
 
 use crate::guide::{Guide, RestorerArgs};
 use crate::output;
 use jobs::Job;
 use serde::Serialize;
+use shard::Shard;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vlunet::frame::from_rgb8;
@@ -20,7 +22,8 @@ use vlunet::{Error, Result};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   vlunet restore foggy.jpg -o clear.jpg --task dehaze
-  vlunet restore photos/ -o restored/ --task denoise --compare --skip-existing")]
+  vlunet restore photos/ -o restored/ --task denoise --compare --skip-existing
+  seq 16 | parallel vlunet restore footage/ -o restored/ --skip-existing --threads 1 --shard {}/16")]
 pub struct Args {
     /// Pictures, or folders of pictures.
     #[arg(required = true, value_name = "PICTURE|FOLDER")]
@@ -34,9 +37,14 @@ pub struct Args {
     #[arg(short, long)]
     recursive: bool,
 
-    /// Leaves out pictures whose output is there already.
+    /// Leaves out pictures whose output is there already: a run that was stopped goes on.
     #[arg(long)]
     skip_existing: bool,
+
+    /// Restores one of several parts of the pictures, as 3/64, and leaves the others to other runs
+    /// of the same command.
+    #[arg(long, value_name = "NUMBER/COUNT")]
+    shard: Option<Shard>,
 
     /// Writes a picture of input and output side by side, too (NAME.compare.jpg beside the
     /// output).
@@ -90,7 +98,14 @@ impl Outcome {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let jobs = jobs::plan(&args.inputs, &args.output, args.recursive, args.compare, args.skip_existing)?;
+    let mut jobs = jobs::plan(&args.inputs, &args.output, args.recursive, args.compare, args.skip_existing)?;
+    if let Some(shard) = args.shard {
+        let all = jobs.len();
+        jobs.retain(|job| shard.holds(&job.name));
+        if !args.json {
+            output::line(format!("shard {shard}: {} of {all} pictures", jobs.len()))?;
+        }
+    }
     let (mut restorer, mut guide) = args.restorer.open()?;
     let progress = output::progress(jobs.len(), args.json);
     let mut outcomes = Vec::with_capacity(jobs.len());
@@ -98,7 +113,7 @@ pub fn run(args: &Args) -> Result<()> {
     for job in &jobs {
         progress.set_message(job.input.display().to_string());
         let mut outcome = Outcome::of(job);
-        if args.skip_existing && job.output.exists() {
+        if args.skip_existing && job.is_done() {
             outcome.skipped = true;
         } else {
             let start = Instant::now();
