@@ -30,6 +30,7 @@ if [ "$machine" = aarch64 ] && grep -q '^tensorrt *=' Cargo.toml; then
   features+=,tensorrt
 fi
 same_bytes_anywhere
+[ "$profile" != dist ] || fold_same_functions
 cargo build --locked --target "$target" --profile "$profile" --bin vlunet \
   --no-default-features --features "$features" "${arguments[@]}" >&2
 
