@@ -24,12 +24,13 @@ done
 need_tools compile
 
 # The embedded model is int8 alone: packages have the other formats as files.
-features=embedded-model,rppal
+features=embedded-model,fetch,rppal
 if [ "$machine" = aarch64 ] && grep -q '^tensorrt *=' Cargo.toml; then
   need_tools c++
   features+=,tensorrt
 fi
 same_bytes_anywhere
+[ "$profile" != dist ] || fold_same_functions
 cargo build --locked --target "$target" --profile "$profile" --bin vlunet \
   --no-default-features --features "$features" "${arguments[@]}" >&2
 

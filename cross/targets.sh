@@ -60,6 +60,14 @@ same_bytes_anywhere() {
   export CARGO_INCREMENTAL=0
 }
 
+# Functions of the same code are kept once (a twentieth of the program), by the linker that Rust brings.
+fold_same_functions() {
+  local linker
+  linker=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin/gcc-ld
+  [ ! -x "$linker/ld.lld" ] ||
+    export RUSTFLAGS="$RUSTFLAGS -Clink-arg=-fuse-ld=lld -Clink-arg=-B$linker -Clink-arg=-Wl,--icf=all"
+}
+
 # Where cargo leaves the program.
 program_of() {
   local folder=$1

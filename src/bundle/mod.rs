@@ -181,10 +181,14 @@ impl Bundle {
         };
         found.ok_or_else(|| {
             let known: Vec<String> = variants.iter().map(|variant| variant.dtype.to_string()).collect();
+            // Packages leave it out of the program.
+            let embedded_alone = !cfg!(feature = "embedded-f32") && self.origin.ends_with("(embedded)");
+            let elsewhere = "; packages have the others: --model /usr/share/vlunet/models/nano";
             self.fail(format!(
-                "no {} variant; it has {}",
+                "no {} variant; it has {}{}",
                 dtype.map_or("usable".into(), |d| d.to_string()),
-                known.join(", ")
+                known.join(", "),
+                if embedded_alone { elsewhere } else { "" }
             ))
         })
     }
