@@ -10,13 +10,14 @@ case $target in
   armv7-unknown-linux-gnueabihf) machine=arm gcc=arm-linux-gnueabihf packages="libc6-dev-armhf-cross" ;;
   *) echo "$target is not known here" >&2; exit 2 ;;
 esac
-if ! command -v "$gcc-gcc" "qemu-$machine-static" >/dev/null && [ "$(id -u)" = 0 ]; then
+# (`type -P` finds all of them or fails; `command -v` is content with one.)
+if ! type -P "$gcc-gcc" "qemu-$machine-static" >/dev/null && [ "$(id -u)" = 0 ]; then
   { apt-get update && apt-get install -y --no-install-recommends "gcc-$gcc" $packages qemu-user-static; } \
     >/dev/null 2>&1 || true
 fi
 rustup target list --installed 2>/dev/null | grep -qx "$target" || rustup target add "$target" >/dev/null 2>&1 || true
-if ! command -v "$gcc-gcc" "qemu-$machine-static" >/dev/null ||
-  ! rustup target list --installed 2>/dev/null | grep -qx "$target"; then
+if ! type -P "$gcc-gcc" "qemu-$machine-static" >/dev/null ||
+  ! rustup target list --installed 2>/dev/null | grep -x "$target" >/dev/null; then
   echo "skipped: the kernels as code of $target, whose compiler, QEMU or standard library isn't here"
   exit 0
 fi

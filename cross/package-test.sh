@@ -23,10 +23,12 @@ foreign=''
 if [ "$architecture" != "$(dpkg --print-architecture)" ]; then
   case $architecture in arm64) foreign=aarch64 ;; armhf) foreign=arm ;; *) skip "which no QEMU is known for" ;; esac
 fi
-if ! command -v debootstrap ${foreign:+qemu-$foreign-static} >/dev/null; then
+# (`type -P` finds all of them or fails; `command -v` is content with one.)
+if ! type -P debootstrap ${foreign:+qemu-$foreign-static} >/dev/null; then
   { apt-get update && apt-get install -y --no-install-recommends debootstrap systemd-container \
     ${foreign:+qemu-user-static}; } >/dev/null 2>&1 || true
-  command -v debootstrap ${foreign:+qemu-$foreign-static} >/dev/null || skip "as debootstrap can't be had"
+  type -P debootstrap ${foreign:+qemu-$foreign-static} >/dev/null ||
+    skip "as debootstrap${foreign:+ or qemu-$foreign-static} can't be had"
 fi
 
 work=$(mktemp -d)
@@ -49,6 +51,8 @@ if [ ! -s "$tar" ]; then
   rm -rf "$root"/var/cache/apt/archives/*.deb
   tar -C "$root" --numeric-owner -cf "$tar.new" . && mv "$tar.new" "$tar"
 else
+  # The kernel that knows QEMU may be another than the one that the root was made under.
+  [ -z "$foreign" ] || "$here/foreign-root.sh" "$architecture" || skip "as the kernel can't be told to run its programs"
   mkdir "$root" && tar -C "$root" --numeric-owner -xpf "$tar"
 fi
 

@@ -41,7 +41,7 @@ package() {
   local built=$1/$target/dist
   mkdir -p "$built/completions"
   install -m 755 "$program" "$built/vlunet"
-  if readelf -SW "$program" | grep -q ' \.symtab '; then
+  if readelf -SW "$program" | grep ' \.symtab ' >/dev/null; then
     "$triplet-strip" "$built/vlunet"
   fi
   local run=("$built/vlunet")

@@ -31,13 +31,14 @@ have_tools() {
     run) commands=("qemu-$machine-static") packages=(qemu-user-static) ;;
   esac
   [ "$1" != run ] || [ "$machine" != "$(uname -m)" ] || return 0
-  if ! command -v "${commands[@]}" >/dev/null && [ "$(id -u)" = 0 ]; then
+  # (`type -P` finds all of them or fails; `command -v` is content with one.)
+  if ! type -P "${commands[@]}" >/dev/null && [ "$(id -u)" = 0 ]; then
     { apt-get update && apt-get install -y --no-install-recommends "${packages[@]}"; } >/dev/null 2>&1 || true
   fi
   if ! rustup target list --installed 2>/dev/null | grep -qx "$target"; then
     rustup target add "$target" >/dev/null 2>&1 || true
   fi
-  if ! command -v "${commands[@]}" >/dev/null; then
+  if ! type -P "${commands[@]}" >/dev/null; then
     missing="${commands[*]} (apt-get install ${packages[*]})"
   elif ! rustc --print target-libdir --target "$target" 2>/dev/null | xargs -r test -d; then
     missing="Rust's standard library for $target (rustup target add $target)"
