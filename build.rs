@@ -46,8 +46,8 @@ pub(crate) mod tensorrt {
                 // Both majors have classes of the same names, which the linker would merge.
                 .define("nvinfer1", format!("nvinfer1_trt{major}").as_str())
                 .define("nvonnxparser", format!("nvonnxparser_trt{major}").as_str())
+                // With RTTI: a library that asks for an object's type (dynamic_cast) finds one.
                 .flag("-fvisibility=hidden")
-                .flag("-fno-rtti")
                 // 10 deprecates the types that 11 doesn't have.
                 .flag("-Wno-deprecated-declarations")
                 .flag("-isystem")
