@@ -50,7 +50,6 @@ entries! {
     device_attribute = "cuDeviceGetAttribute" (*mut c_int, c_int, c_int);
     device_memory = "cuDeviceTotalMem_v2" (*mut usize, c_int);
     context_retain = "cuDevicePrimaryCtxRetain" (*mut Object, c_int);
-    context_release = "cuDevicePrimaryCtxRelease_v2" (c_int);
     context_set = "cuCtxSetCurrent" (Object);
     memory_alloc = "cuMemAlloc_v2" (*mut Address, usize);
     memory_free = "cuMemFree_v2" (Address);

@@ -21,6 +21,8 @@ pub(super) struct Buffer {
     host: Pinned,
     /// None where the GPU works in the host's.
     device: Option<DeviceMemory>,
+    /// Where the GPU finds it.
+    address: u64,
 }
 
 impl Buffer {
@@ -31,12 +33,9 @@ impl Buffer {
         })?;
         let host = Pinned::new(gpu, bytes)?;
         let device = if gpu.is_integrated { None } else { Some(DeviceMemory::new(gpu, bytes)?) };
-        Ok(Self { tensor: tensor.clone(), shape: shape.to_vec(), host, device })
-    }
-
-    /// Where the GPU finds it.
-    fn address(&self) -> Result<u64> {
-        self.device.as_ref().map_or_else(|| self.host.address(), |device| Ok(device.address()))
+        // Asked for once: the driver isn't to be asked while a graph is recorded.
+        let address = device.as_ref().map_or_else(|| host.address(), |device| Ok(device.address()))?;
+        Ok(Self { tensor: tensor.clone(), shape: shape.to_vec(), host, device, address })
     }
 
     fn len(&self) -> usize {
@@ -158,7 +157,7 @@ impl Frame {
     pub unsafe fn bind(&self, context: &mut Context) -> Result<()> {
         for buffer in self.inputs.iter().chain(&self.outputs) {
             // SAFETY: memory of the tensor's size; by what is asked of the caller.
-            unsafe { context.set_address(&buffer.tensor.c_name, buffer.address()?)? };
+            unsafe { context.set_address(&buffer.tensor.c_name, buffer.address)? };
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::driver::{Driver, Object};
 use crate::Result;
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Of `CUdevice_attribute`.
 const INTEGRATED: c_int = 18;
@@ -20,7 +20,6 @@ const COMPUTE_MINOR: c_int = 76;
 /// TensorRT.
 pub(super) struct Gpu {
     pub(super) driver: &'static Driver,
-    device: c_int,
     context: Object,
     pub name: String,
     pub compute: [i32; 2],
@@ -36,8 +35,21 @@ unsafe impl Send for Gpu {}
 unsafe impl Sync for Gpu {}
 
 impl Gpu {
-    /// The first GPU that the driver shows (CUDA_VISIBLE_DEVICES may choose).
+    /// The first GPU that the driver shows (CUDA_VISIBLE_DEVICES may choose), held until the process
+    /// ends: the driver destroys a primary context that nobody holds, and what TensorRT keeps for
+    /// itself is in it.
     pub fn open() -> Result<Arc<Self>, Reason> {
+        static HELD: Mutex<Option<Arc<Gpu>>> = Mutex::new(None);
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gpu) = &*held {
+            return Ok(Arc::clone(gpu));
+        }
+        let gpu = Self::find()?;
+        *held = Some(Arc::clone(&gpu));
+        Ok(gpu)
+    }
+
+    fn find() -> Result<Arc<Self>, Reason> {
         let driver = Driver::open()?;
         let entries = &driver.entries;
         let fine = |code| match code {
@@ -62,9 +74,9 @@ impl Gpu {
         let compute = [attribute(device, COMPUTE_MAJOR)?, attribute(device, COMPUTE_MINOR)?];
         let is_integrated =
             attribute(device, INTEGRATED)? != 0 && attribute(device, CAN_MAP_HOST_MEMORY)? != 0;
-        // SAFETY: the last that can fail; given back when the `Gpu` is dropped.
+        // SAFETY: the last that can fail; never given back.
         fine(unsafe { (entries.context_retain)(&mut context, device) })?;
-        Ok(Arc::new(Self { driver, device, context, name, compute, memory: memory as u64, is_integrated }))
+        Ok(Arc::new(Self { driver, context, name, compute, memory: memory as u64, is_integrated }))
     }
 
     /// The newest CUDA that the driver runs: 12060 of 12.6.
@@ -74,23 +86,13 @@ impl Gpu {
 
     /// Makes this GPU the one that this thread's calls go to, as TensorRT needs it.
     pub fn make_current(&self) -> Result<()> {
-        // SAFETY: the context is retained as long as `self` lives.
+        // SAFETY: the context is retained for good.
         self.driver.check("turn to the GPU", unsafe { (self.driver.entries.context_set)(self.context) })
     }
 
     /// For destructors: does it, and logs what goes wrong.
     pub(super) fn free(&self, what: &str, free: impl FnOnce() -> c_int) {
         if let Err(error) = self.make_current().and_then(|()| self.driver.check(what, free())) {
-            log::debug!("{error}");
-        }
-    }
-}
-
-impl Drop for Gpu {
-    fn drop(&mut self) {
-        // SAFETY: retained once, by `open`.
-        let code = unsafe { (self.driver.entries.context_release)(self.device) };
-        if let Err(error) = self.driver.check("leave the GPU", code) {
             log::debug!("{error}");
         }
     }

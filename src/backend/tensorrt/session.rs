@@ -78,25 +78,26 @@ impl Session {
     /// with a DLA, runs are given one by one.
     fn record(&mut self) -> Result<()> {
         for at in 0..self.frames.len() {
-            // The first run sets up what isn't to be recorded.
+            // The first run sets up what isn't to be recorded, and says where the frame's tensors are.
             self.submit(at)?;
             self.wait(at)?;
             let Self { frames, streams, context } = self;
             let Some(frame) = frames.get_mut(at) else { continue };
             let graph = streams.compute.capture(|| {
                 // SAFETY: the frame lives as long as its graph; nothing runs while it is recorded.
-                unsafe {
-                    frame.bind(context)?;
-                    context.enqueue(streams.compute.raw())
-                }
+                unsafe { context.enqueue(streams.compute.raw()) }
             });
             match graph {
                 Ok(graph) => frame.graph = Some(graph),
                 Err(error) => {
                     log::info!("the engine runs without a CUDA graph: {error}");
-                    // What that left behind in CUDA's runtime goes with a run, whatever it says.
-                    let cleared = self.submit(at).and_then(|()| self.wait(at));
-                    log::debug!("{cleared:?}");
+                    // What that left behind in CUDA's runtime goes with a run, whatever it says; the
+                    // one after it must be good.
+                    if let Err(left) = self.submit(at).and_then(|()| self.wait(at)) {
+                        log::debug!("{left}");
+                        self.submit(at)?;
+                        self.wait(at)?;
+                    }
                     return Ok(());
                 }
             }
@@ -182,15 +183,22 @@ impl Session {
     /// Waits for a frame; how long the GPU worked on it, without its way up and down.
     ///
     /// # Errors
-    /// [`Error::Gpu`] where the GPU failed: the session is of no more use. [`Error::Model`] where the
+    /// [`Error::Gpu`] where the GPU failed: the frame has no values then. [`Error::Model`] where the
     /// frame isn't in flight.
     pub fn wait(&mut self, frame: usize) -> Result<Duration> {
         self.gpu().make_current()?;
         let Self { frames, streams, .. } = self;
         let found = frames.get_mut(frame).filter(|found| found.in_flight);
         let found = found.ok_or_else(|| Error::Model(format!("frame {frame} isn't in flight")))?;
-        found.wait(streams)?;
+        let waited = found.wait(streams);
+        if waited.is_err() {
+            // What of it can still end; a GPU that is lost uses nothing any more.
+            if let Err(lost) = streams.synchronize() {
+                log::debug!("{lost}");
+            }
+        }
         found.in_flight = false;
+        waited?;
         found.computed.since(&found.started)
     }
 
