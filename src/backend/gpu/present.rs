@@ -9,7 +9,7 @@ use ndarray::{ArrayViewD, IxDyn};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A GPU with a TensorRT for it.
 #[derive(Clone)]
@@ -102,29 +102,41 @@ impl GpuModel {
     /// # Errors
     /// [`Error::Gpu`] where the engine can't be built or run.
     pub fn session(&self, shapes: &[(&str, &[usize])]) -> Result<Option<Session>> {
-        let plan = match self.cached(shapes)? {
-            Some(plan) => plan,
-            None if self.builds => {
-                log::warn!("building the engine for {}: it takes minutes, once", size(shapes));
-                let step = |phase: &str, step, steps| {
-                    log::debug!("{phase}: {step} of {steps}");
-                    true
-                };
-                match self.make(shapes, &Search::default(), &step)? {
-                    Some((plan, _)) => plan,
-                    None => return Ok(None),
-                }
+        let engine = match self.cached(shapes).map(|plan| self.load(&plan)) {
+            // Of another board with a GPU of the same name, perhaps.
+            Some(Err(Error::Gpu(why))) if self.builds => {
+                log::warn!("the engine for {} isn't used: {why}", size(shapes));
+                self.anew(shapes)?
             }
+            Some(loaded) => Some(loaded?),
+            None if self.builds => self.anew(shapes)?,
             None => {
                 log::warn!(
                     "there is no engine for {} yet, so the CPU restores: vlunet engine build --size {0} makes one",
                     size(shapes)
                 );
-                return Ok(None);
+                None
             }
         };
-        let engine = Engine::load(&self.gpu.0, &plan, self.dla)?;
-        Ok(Some(Session::of_gpu(GpuSession::new(&engine, shapes)?)))
+        engine.map(|engine| GpuSession::new(&engine, shapes).map(Session::of_gpu)).transpose()
+    }
+
+    fn load(&self, plan: &[u8]) -> Result<Arc<Engine>> {
+        Engine::load(&self.gpu.0, plan, self.dla)
+    }
+
+    /// Builds an engine and loads it.
+    fn anew(&self, shapes: &[(&str, &[usize])]) -> Result<Option<Arc<Engine>>> {
+        log::warn!("building the engine for {}: it takes minutes, once", size(shapes));
+        let step = |phase: &str, step, steps| {
+            log::debug!("{phase}: {step} of {steps}");
+            true
+        };
+        let Some(made) = self.make(shapes, &Search::default(), &step)? else { return Ok(None) };
+        if let Err(e) = made.kept {
+            log::warn!("the engine for {} is built anew at the next start: {e}", size(shapes));
+        }
+        self.load(&made.plan).map(Some)
     }
 
     /// Builds the engine for inputs of these shapes, where it isn't there; none where `on_step` stopped
@@ -139,22 +151,24 @@ impl GpuModel {
         on_step: OnStep<'_>,
     ) -> Result<Option<Built>> {
         if !search.anew
-            && let Some(plan) = self.cached(shapes)?
+            && let Some(plan) = self.cached(shapes)
         {
             return Ok(Some(Built { bytes: plan.len(), took: None }));
         }
-        Ok(self.make(shapes, search, on_step)?.map(|(_, built)| built))
+        let Some(made) = self.make(shapes, search, on_step)? else { return Ok(None) };
+        made.kept?;
+        Ok(Some(Built { bytes: made.plan.len(), took: Some(made.took) }))
     }
 
     /// The plan for these shapes, where the cache has one that can be trusted.
-    fn cached(&self, shapes: &[(&str, &[usize])]) -> Result<Option<Vec<u8>>> {
+    fn cached(&self, shapes: &[(&str, &[usize])]) -> Option<Vec<u8>> {
         let options = self.options(shapes);
         match self.cache.get(&PlanKey::new(&self.gpu.0, &self.onnx, &options).key()) {
-            Ok(plan) => Ok(Some(plan)),
-            Err(Unusable::Missing) => Ok(None),
+            Ok(plan) => Some(plan),
+            Err(Unusable::Missing) => None,
             Err(why) => {
                 log::warn!("the engine for {} isn't used: {why}", size(shapes));
-                Ok(None)
+                None
             }
         }
     }
@@ -164,7 +178,7 @@ impl GpuModel {
         shapes: &[(&str, &[usize])],
         search: &Search,
         on_step: OnStep<'_>,
-    ) -> Result<Option<(Vec<u8>, Built)>> {
+    ) -> Result<Option<Made>> {
         let start = Instant::now();
         let key = PlanKey::new(&self.gpu.0, &self.onnx, &self.options(shapes));
         let (key, timing_key) = (key.key(), key.timing_key());
@@ -195,10 +209,11 @@ impl GpuModel {
         let Some(plan) = Engine::build(&self.gpu.0, &self.onnx, &options, &timing, &hear)? else {
             return Ok(None);
         };
-        self.cache.put(&key, &plan.bytes)?;
-        self.cache.put(&timing_key, &plan.timing)?;
-        let built = Built { bytes: plan.bytes.len(), took: Some(start.elapsed()) };
-        Ok(Some((plan.bytes, built)))
+        let kept = self.cache.put(&key, &plan.bytes);
+        if let Err(e) = self.cache.put(&timing_key, &plan.timing) {
+            log::warn!("the next build takes as long as this one: {e}");
+        }
+        Ok(Some(Made { plan: plan.bytes, took: start.elapsed(), kept }))
     }
 
     /// What decides which engine it is; how it was sought doesn't.
@@ -206,6 +221,14 @@ impl GpuModel {
         let options = tensorrt::Options::new(of(self.dtype), vec![Profile::fixed(shapes)]);
         tensorrt::Options { dla_core: self.dla, ..options }
     }
+}
+
+/// What a build gave.
+struct Made {
+    plan: Vec<u8>,
+    took: Duration,
+    /// Whether the cache has it now.
+    kept: Result<()>,
 }
 
 /// The picture's size, for people and for `--size`.
