@@ -8,15 +8,26 @@ use crate::frame::Planes;
 use crate::restore::Restorer;
 use crate::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// A restorer that works aside; it ends when this is dropped.
+/// A restorer that works aside; it has ended when this is dropped, as the GPU's libraries must not be
+/// at work while the program ends.
 pub(super) struct Aside {
-    work: SyncSender<Work>,
+    /// None while it ends.
+    work: Option<SyncSender<Work>>,
     done: Mutex<Receiver<Done>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.work = None;
+        // One that panicked has ended, too.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
 }
 
 /// A frame to restore.
@@ -46,7 +57,7 @@ impl Aside {
     pub(super) fn start(mut restorer: Restorer, bell: impl Fn() + Send + 'static) -> Result<Self> {
         // A frame is worked on, and one may be given before it is done.
         let (work, orders) = sync_channel::<Work>(1);
-        let (finished, done) = sync_channel(2);
+        let (finished, done) = channel();
         let mut engine = restorer.describe();
         let run = move || {
             for Work { input, guided } in orders {
@@ -69,10 +80,10 @@ impl Aside {
             }
         };
         let builder = thread::Builder::new().name("restore aside".into());
-        builder
+        let thread = builder
             .spawn(run)
             .map_err(|e| Error::Input(format!("no thread can be started to restore on: {e}")))?;
-        Ok(Self { work, done: Mutex::new(done) })
+        Ok(Self { work: Some(work), done: Mutex::new(done), thread: Some(thread) })
     }
 
     /// Gives it a frame; the one before must have been taken.
@@ -80,7 +91,7 @@ impl Aside {
     /// # Errors
     /// [`Error::Model`] where the thread is gone.
     pub(super) fn begin(&self, work: Work) -> Result<()> {
-        self.work.send(work).map_err(|_| gone())
+        self.work.as_ref().ok_or_else(gone)?.send(work).map_err(|_| gone())
     }
 
     /// The frame that it was given, if it is done.
