@@ -3,11 +3,12 @@
 use super::aside::{Aside, Done, Work};
 use super::governor::Level;
 use super::shared::Guided;
-use super::worker::{FAULT, LOST_GPU, REST, Worker};
+use super::worker::{FAULT, REST, Worker};
 use crate::bundle::Task;
 use crate::frame::{Frame, Planes};
 use crate::telemetry::State;
 use crate::{Error, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Flight {
     pub(super) frame: Arc<Frame>,
     pub(super) aside: Arc<Aside>,
+    /// The number of the model that restores it.
+    pub(super) model: u64,
     pub(super) level: Level,
     pub(super) task: Task,
     /// Whether it is restored at its own size.
@@ -57,26 +60,35 @@ impl Worker {
 
     fn land(&mut self, flight: Flight, done: Result<Done>) {
         let start = Instant::now();
-        let Flight { frame, level, task, whole, ready_in, .. } = flight;
-        let painted = done.and_then(|Done { input, restored, took, lost_gpu, engine }| {
+        let Flight { frame, model, level, task, whole, ready_in, .. } = flight;
+        let mut paint = |Done { input, restored, took, lost_gpu, engine }: Done| -> Result<_> {
             if let Some(why) = lost_gpu {
-                self.shared.telemetry.fault(LOST_GPU, Error::Gpu(why));
-                self.told = None;
+                self.lose_gpu(why);
             }
             let painted =
                 restored.and_then(|restored| self.paint(&frame, input.view(), restored.view(), whole));
             self.spare.push(input);
             Ok((painted?, took, engine))
+        };
+        // What panics here costs this frame's restoration: the next one is on its way already.
+        let painted = done.and_then(|done| {
+            catch_unwind(AssertUnwindSafe(|| paint(done)))
+                .unwrap_or_else(|_| Err(Error::Model("painting a frame panicked, which is a bug".into())))
         });
         match painted {
             Ok((painted, took, engine)) => {
-                self.has_restored(((frame.width, frame.height), task, level), whole);
-                if self.told.is_none_or(|told| (told.0, told.1) != (self.model.number, level)) {
-                    self.shared.telemetry.update(|status| status.engine = engine);
-                }
+                let size = (frame.width, frame.height);
                 let own = ready_in + start.elapsed();
-                // They go on beside each other: the slower one sets the pace.
-                self.account(took.max(own), level);
+                // Another model, or frames of another size, may have come meanwhile: what this one cost and
+                // what it was made for say nothing of them.
+                if (model, size) == (self.model.number, self.size) {
+                    self.has_restored((size, task, level), whole);
+                    if self.told.is_none_or(|told| (told.0, told.1) != (model, level)) {
+                        self.shared.telemetry.update(|status| status.engine = engine);
+                    }
+                    // They go on beside each other: the slower one sets the pace.
+                    self.account(took.max(own), level);
+                }
                 self.hand_out(frame, Some(painted), State::Restoring, took + own);
             }
             Err(e) => {

@@ -61,6 +61,8 @@ pub struct Governor {
     /// MACs per pixel of each model.
     tiers: Vec<f64>,
     scales: RangeInclusive<f64>,
+    /// Whether of these only the largest is used.
+    whole: bool,
     at: usize,
     /// Seconds that the work for one frame took on average at the present level.
     cost: Option<f64>,
@@ -83,6 +85,7 @@ impl Governor {
             ladder: Vec::new(),
             tiers: tiers.to_vec(),
             scales: scales.clone(),
+            whole: false,
             at: 0,
             cost: None,
             period: period(fps),
@@ -97,8 +100,10 @@ impl Governor {
     }
 
     fn build(&mut self) {
+        let largest = RUNGS.map(|(scale, _)| scale).into_iter().find(|scale| self.scales.contains(scale));
+        let is_allowed = |scale: f64| self.scales.contains(&scale) && (!self.whole || Some(scale) == largest);
         let rungs = |tier| {
-            let allowed = RUNGS.iter().filter(|(scale, _)| self.scales.contains(scale));
+            let allowed = RUNGS.iter().filter(|(scale, _)| is_allowed(*scale));
             allowed.map(move |&(scale, every)| Level { tier, scale, every })
         };
         let mut ladder: Vec<Level> = (0..self.tiers.len().max(1)).flat_map(rungs).collect();
@@ -120,6 +125,15 @@ impl Governor {
     pub fn set_scales(&mut self, scales: &RangeInclusive<f64>) {
         self.scales = scales.clone();
         self.build();
+    }
+
+    /// Whether pictures are restored at the largest internal resolution that is allowed and no other,
+    /// as a GPU does, whose engines are for one size each.
+    pub fn keep_whole(&mut self, whole: bool) {
+        if self.whole != whole {
+            self.whole = whole;
+            self.build();
+        }
     }
 
     /// Other models are there, as in [`Self::new`].
@@ -311,6 +325,20 @@ mod tests {
         assert!(governor.0.reason().contains("hot"), "{}", governor.0.reason());
         governor.0.set_heat(Heat::Cool);
         assert_eq!(simulate(&mut governor, 60.0, |_| 0.07).0, Level::BEST);
+    }
+
+    #[test]
+    fn a_gpu_restores_at_the_largest_resolution_and_what_follows_it_at_any() {
+        for (scales, largest) in [(0.25..=1.0, 1.0), (0.25..=0.6, 0.5)] {
+            let mut governor = Governor::new(30.0, &[1.0], &scales);
+            assert_eq!(governor.level().scale, 0.25);
+            governor.keep_whole(true);
+            assert_eq!((governor.level().scale, governor.cheaper()), (largest, None));
+            governor.report(Duration::from_secs(1), Instant::now());
+            assert_eq!(governor.level().scale, largest);
+            governor.keep_whole(false);
+            assert_eq!(governor.level(), Level { tier: 0, scale: 0.25, every: 1 });
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::worker::{Changes, Worker};
 use crate::Result;
 use crate::board::profile::Cpu;
 use crate::board::thermal::Level as Heat;
+use crate::restore::gpu_is_there;
 use crate::source::Source;
 use crate::telemetry::{BoardState, Percentiles, Status, Telemetry};
 use serde::Serialize;
@@ -175,6 +176,7 @@ impl Supervisor {
             })
         });
         worker.limit = settings.frames;
+        worker.gpu = gpu_is_there(&settings.restore);
 
         let next_eyes = Arc::<Mutex<Option<Eyes>>>::default();
         let mut others = Vec::new();

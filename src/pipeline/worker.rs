@@ -13,7 +13,7 @@ use super::workshop::{Counter, Model, Order, Place, Prepared, Shelf, prepare};
 use crate::board::thermal::Level as Heat;
 use crate::bundle::Task;
 use crate::frame::{Frame, Planes, Shrinker, fill_frame, to_planes};
-use crate::restore::GuidedUpsampler;
+use crate::restore::{GuidedUpsampler, gpu_is_there};
 use crate::sink::Output;
 use crate::telemetry::State;
 use crate::{Error, Result};
@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub(super) const FAULT: &str = "restoring";
-pub(super) const LOST_GPU: &str = "GPU";
+const LOST_GPU: &str = "GPU";
 
 /// After a failure frames pass untouched for so long.
 pub(super) const REST: Duration = Duration::from_secs(1);
@@ -57,6 +57,8 @@ pub(super) struct Worker {
     pub(super) model: Arc<Model>,
     /// Frames to hand out, where they are limited.
     pub(super) limit: Option<u64>,
+    /// Whether there is a GPU that may restore.
+    pub(super) gpu: bool,
     /// A file's frames wait for their guidance and their restorer, and are all restored.
     pub(super) patient: Option<Sight>,
     pub(super) on_turn: OnTurn,
@@ -66,7 +68,7 @@ pub(super) struct Worker {
     /// The last guidance that came for the model in use.
     guided: Option<Arc<Guided>>,
     /// The size of the last frame.
-    size: (u32, u32),
+    pub(super) size: (u32, u32),
     /// What was last told of the governor's choice.
     pub(super) told: Option<(u64, Level, Choice)>,
     pub(super) kit: Kit,
@@ -159,6 +161,7 @@ impl Worker {
             governor,
             model,
             limit: None,
+            gpu: false,
             patient,
             on_turn,
             shelf: Shelf::new(Arc::clone(&shared)),
@@ -277,11 +280,19 @@ impl Worker {
         let size = (frame.width, frame.height);
         if size != self.size {
             self.size = size;
+            self.governor.keep_whole(self.gpu);
             self.governor.forget();
             self.kit.forget();
         }
-        let level = self.governor.level();
-        self.restock(&Order { model: Arc::clone(&self.model), level, size })?;
+        self.shelf.stock(&self.counter);
+        let mut order = Order { model: Arc::clone(&self.model), level: self.governor.level(), size };
+        if self.gpu && self.shelf.is_on_cpu(&order) {
+            // There is no engine: the CPU holds the rate by smaller pictures.
+            self.governor.keep_whole(false);
+            order.level = self.governor.level();
+        }
+        let level = order.level;
+        self.restock(&order)?;
         // Perhaps another model has just taken over.
         let order = Order { model: Arc::clone(&self.model), level, size };
         if self.shared.controls().bypass() {
@@ -298,7 +309,6 @@ impl Worker {
 
     /// Sees to it that the restorer for an order is there, or comes.
     fn restock(&mut self, order: &Order) -> Result<()> {
-        self.shelf.stock(&self.counter);
         if self.patient.is_some() && !self.shelf.has(order) {
             self.shelf.keep_only(order);
             self.shelf.add(prepare(order.clone())?);
@@ -321,6 +331,10 @@ impl Worker {
                     self.model = next.model;
                     (self.next, self.guided) = (None, guided);
                     self.governor.set_tiers(&self.model.costs());
+                    let gpu = gpu_is_there(&self.model.options);
+                    if gpu != std::mem::replace(&mut self.gpu, gpu) {
+                        self.governor.keep_whole(gpu);
+                    }
                     self.kit.forget();
                 }
             }
@@ -373,7 +387,8 @@ impl Worker {
             Place::Here(restorer) => restorer,
             Place::Aside(aside) => {
                 let (frame, aside) = (Arc::clone(frame), Arc::clone(aside));
-                let flight = Flight { frame, aside, level: used, task, whole, ready_in: start.elapsed() };
+                let (model, ready_in) = (self.model.number, start.elapsed());
+                let flight = Flight { frame, aside, model, level: used, task, whole, ready_in };
                 self.take_off(flight, input, guided)?;
                 return Ok(Treated::Underway);
             }
@@ -382,7 +397,7 @@ impl Worker {
         let lost_gpu = restorer.take_lost_gpu();
         let engine = (is_news || lost_gpu.is_some()).then(|| restorer.describe());
         if let Some(why) = lost_gpu {
-            self.shared.telemetry.fault(LOST_GPU, Error::Gpu(why));
+            self.lose_gpu(why);
         }
         let made = self.paint(frame, input.view(), restored.view(), whole)?;
         self.kit.input = input;
@@ -392,6 +407,14 @@ impl Worker {
         }
         self.account(start.elapsed(), used);
         Ok(Treated::Restored(made))
+    }
+
+    /// Tells that the GPU doesn't restore any more.
+    pub(super) fn lose_gpu(&mut self, why: String) {
+        self.shared.telemetry.fault(LOST_GPU, Error::Gpu(why));
+        self.gpu = false;
+        self.governor.keep_whole(false);
+        self.told = None;
     }
 
     /// The frame that is handed out, from what was restored of it.

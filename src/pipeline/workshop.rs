@@ -99,6 +99,8 @@ pub(super) struct Prepared {
     pub(super) place: Place,
     /// (width, height) that it takes.
     pub(super) internal: (u32, u32),
+    /// Whether a GPU restores, as far as it isn't lost.
+    on_gpu: bool,
 }
 
 /// Where a restorer works.
@@ -156,7 +158,8 @@ pub(super) fn prepare(order: Order) -> Result<Prepared> {
         Ok(restorer)
     }));
     let restorer = restorer.map_err(|_| Error::Model("the engine gave up on it".into()))??;
-    Ok(Prepared { order, place: Place::Here(Box::new(restorer)), internal })
+    let on_gpu = restorer.is_on_gpu();
+    Ok(Prepared { order, place: Place::Here(Box::new(restorer)), internal, on_gpu })
 }
 
 /// The restorers that are ready, and the one that was asked for.
@@ -199,7 +202,7 @@ impl Shelf {
     /// Takes one in; what works aside starts its thread, on the caller's cores.
     pub(super) fn add(&mut self, prepared: Prepared) {
         let prepared = match prepared.place {
-            Place::Here(restorer) if prepared.order.model.overlap.unwrap_or_else(|| restorer.is_on_gpu()) => {
+            Place::Here(restorer) if prepared.order.model.overlap.unwrap_or(prepared.on_gpu) => {
                 let shared = Arc::clone(&self.shared);
                 match Aside::start(*restorer, move || shared.frames.poke()) {
                     Ok(aside) => Prepared { place: Place::Aside(Arc::new(aside)), ..prepared },
@@ -218,6 +221,18 @@ impl Shelf {
     /// Whether an order can be filled at once.
     pub(super) fn has(&self, order: &Order) -> bool {
         self.prepared.iter().any(|prepared| prepared.order.is_for(order))
+    }
+
+    /// Whether a restorer for the same model and size of frames runs on the CPU.
+    pub(super) fn is_on_cpu(&self, order: &Order) -> bool {
+        self.fitting(order).any(|prepared| !prepared.on_gpu)
+    }
+
+    fn fitting(&self, order: &Order) -> impl Iterator<Item = &Prepared> {
+        let (number, size) = (order.model.number, order.size);
+        self.prepared
+            .iter()
+            .filter(move |prepared| prepared.order.model.number == number && prepared.order.size == size)
     }
 
     /// Asks for one that isn't there, one at a time; not at once for one that can't be made.

@@ -25,6 +25,11 @@ pub(super) fn give_up() {
     LOST.store(true, Ordering::Relaxed);
 }
 
+/// Whether a GPU is there that restorers may run on.
+pub(crate) fn is_there(options: &Options) -> bool {
+    options.backend.processor != Processor::Cpu && !LOST.load(Ordering::Relaxed) && Gpu::open().is_ok()
+}
+
 /// The engines of a bundle's restorer.
 pub struct Engines {
     model: GpuModel,

@@ -24,6 +24,7 @@ mod tiles;
 mod upsample;
 
 pub use gpu::Engines;
+pub(crate) use gpu::is_there as gpu_is_there;
 pub use memory::default_memory;
 pub use restorer::{Options, Restorer};
 pub use upsample::GuidedUpsampler;
