@@ -96,6 +96,9 @@ fn a_manifest_that_makes_no_sense_is_one_clear_line() {
     refuse_manifest(|text| text + &"#".repeat(2 << 20), &["manifest.toml", "larger"]);
     refuse_manifest(|text| text.replace("file = \"restorer", "file = \"../restorer"), &["../restorer"]);
     refuse_manifest(|text| text.replace("file = \"restorer", "file = \"/restorer"), &["/restorer"]);
+    let twice = |text: String| text.replace("\"restorer.f32.onnx\"", "\"restorer.int8.onnx\"");
+    refuse_manifest(twice, &["two things of restorer.int8.onnx"]);
+    refuse_manifest(|text| text.replace("\"README.md\"", "\"manifest.toml\""), &["manifest.toml or its"]);
     refuse_manifest(|text| text.replace("task = \"derain\"", "task = \"detox\""), &["detox", "derain"]);
 }
 

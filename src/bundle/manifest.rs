@@ -240,6 +240,14 @@ impl Manifest {
         if let Some(entry) = self.entries().find(|entry| !super::files::is_plain(&entry.file)) {
             return Err(format!("{:?} is no path within a bundle", entry.file));
         }
+        if self.entries().any(|entry| [FILE_NAME, SIGNATURE_NAME].contains(&entry.file.as_str())) {
+            return Err(format!("it names {FILE_NAME} or its signature as one of its files"));
+        }
+        let clashes =
+            |entry: &FileEntry| self.entries().any(|other| other.file == entry.file && other != entry);
+        if let Some(entry) = self.entries().find(|entry| clashes(entry)) {
+            return Err(format!("it says two things of {}", entry.file));
+        }
         Ok(())
     }
 
