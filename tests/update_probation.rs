@@ -100,6 +100,19 @@ fn only_time_in_which_the_new_model_worked_counts() {
 }
 
 #[test]
+fn the_time_of_a_loop_that_is_slower_than_the_looks_counts_in_full() {
+    let device = device();
+    let mut watch = Watch::begin(device.slot()).unwrap();
+    let mut running = Loop::of(&device.slot());
+    // A frame at every third look.
+    for _ in 0..66 {
+        running.run(&mut watch, Duration::from_secs(1), 0);
+        running.run(&mut watch, Duration::from_millis(500), 1);
+    }
+    assert_eq!(probation(&device), None);
+}
+
+#[test]
 fn healthy_time_adds_up_over_short_drives() {
     let device = device();
     for _ in 0..4 {

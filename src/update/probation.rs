@@ -35,7 +35,7 @@ const MODEL_FAULT: &str = "model";
 pub struct Watch {
     slot: Slot,
     watched: Option<Watched>,
-    /// The last look: when, and how many frames had left the loop.
+    /// The last look that saw a new frame, or no healthy loop: when, and how many frames had left it.
     last: Option<(Instant, u64)>,
     warned: bool,
 }
@@ -118,7 +118,11 @@ impl Watch {
             }
             Err(_) => {}
         }
-        self.last = Some((now, status.frames_out));
+        // The time since a slow loop's last frame counts with its next one.
+        let same = self.last.is_some_and(|(_, frames)| frames == status.frames_out);
+        if !(same && is_healthy(status)) {
+            self.last = Some((now, status.frames_out));
+        }
         self.told()
     }
 
@@ -155,7 +159,7 @@ impl Watch {
         }
         if let Some((at, frames)) = self.last
             && status.frames_out > frames
-            && matches!(status.state, LoopState::Restoring | LoopState::Clear)
+            && is_healthy(status)
         {
             let time = now.duration_since(at).min(LONGEST_LOOK);
             watched.unnoted += time;
@@ -197,6 +201,10 @@ impl Watch {
         watched.probation = (!done).then_some(noted);
         Ok(())
     }
+}
+
+fn is_healthy(status: &Status) -> bool {
+    matches!(status.state, LoopState::Restoring | LoopState::Clear)
 }
 
 impl Watched {

@@ -192,14 +192,9 @@ pub fn run(args: Args) -> Result<()> {
     let pins = args.gpio || config.gpio == Some(true);
     let model = args.model(&config, &board);
     let watch = model.begin();
-    let settings = args.settings(config, &board)?;
-    if args.json && settings.sinks.iter().any(|sink| sink == "-") {
-        let message = "--json and the sink - both write to standard output: take one of them";
-        return Err(Error::Input(message.into()));
-    }
-    log::info!("{}: {} to {}", board.profile.title, settings.source, settings.sinks.join(", "));
     let telemetry = Arc::<Telemetry>::default();
-    signals::heed(&telemetry)?;
+    // Nothing of this is the model's fault.
+    let settings = prepare(&args, config, &board, &telemetry).inspect_err(|_| model.excuse())?;
     let json = args.json;
     let limited = args.frames.is_some() || args.duration.is_some();
     let outcome = hooks::run(args, settings, &board, pins, watch, &telemetry);
@@ -224,6 +219,18 @@ pub fn run(args: Args) -> Result<()> {
         age_ms.p99
     );
     whole(&summary)
+}
+
+/// What is to be done before the model is opened.
+fn prepare(args: &Args, config: Config, board: &Board, telemetry: &Arc<Telemetry>) -> Result<Settings> {
+    let settings = args.settings(config, board)?;
+    if args.json && settings.sinks.iter().any(|sink| sink == "-") {
+        let message = "--json and the sink - both write to standard output: take one of them";
+        return Err(Error::Input(message.into()));
+    }
+    log::info!("{}: {} to {}", board.profile.title, settings.source, settings.sinks.join(", "));
+    signals::heed(telemetry)?;
+    Ok(settings)
 }
 
 /// An error where not all of a file's frames have arrived, for the exit code.
