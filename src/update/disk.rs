@@ -1,4 +1,4 @@
-//! Files and folders of a store: made to last, and to belong to whoever the store belongs to.
+//! Files and folders of a store: made to last.
 
 use crate::{Error, Result};
 use std::fs::File;
@@ -27,7 +27,6 @@ pub(super) fn sync(folder: &Path) -> Result<()> {
 pub(super) fn make_folder(folder: &Path) -> Result<()> {
     if !folder.is_dir() {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        adopt(folder);
         sync(folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     }
     Ok(())
@@ -36,23 +35,5 @@ pub(super) fn make_folder(folder: &Path) -> Result<()> {
 /// The file of a lock, opened; a process that ends, however it does, lets go of it.
 pub(super) fn lock_file(path: &Path) -> Result<File> {
     let file = File::options().create(true).truncate(false).write(true).open(path);
-    let file = file.map_err(Error::io("lock", path))?;
-    adopt(path);
-    Ok(file)
-}
-
-/// Gives what root has made in a service's folder to the owner of that folder, so that the
-/// service can go on with it; who isn't root owns it already.
-pub(super) fn adopt(path: &Path) {
-    use std::os::unix::fs::MetadataExt;
-    let owner =
-        |path: &Path| std::fs::symlink_metadata(path).map(|metadata| (metadata.uid(), metadata.gid()));
-    let parent = path.parent().unwrap_or(Path::new("."));
-    if let (Ok(own), Ok((uid, gid))) = (owner(path), owner(parent))
-        && own != (uid, gid)
-        && own.0 == 0
-    {
-        let given = std::os::unix::fs::lchown(path, Some(uid), Some(gid));
-        given.unwrap_or_else(|e| log::debug!("{}: {e}", path.display()));
-    }
+    file.map_err(Error::io("lock", path))
 }

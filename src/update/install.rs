@@ -1,6 +1,7 @@
 //! Installing: trusted, aside, tested, and only then switched to.
 
-use super::disk::{adopt, sync};
+use super::disk::sync;
+use super::owner::AsOwner;
 use super::package::Package;
 use super::step::Step;
 use super::store::{ASIDE, Slot, Store};
@@ -102,7 +103,7 @@ pub fn install(
     let outcome = aside_and_tested(&package, &slot, before.as_deref(), options, done);
     if outcome.is_err() {
         // What is left of it only takes room, and the next installation removes it, too.
-        let _ = std::fs::remove_dir_all(&aside);
+        let _ = AsOwner::of(slot.folder()).map(|_owner| std::fs::remove_dir_all(&aside));
     }
     let tested = outcome?;
     report.tested = Some((tested.difference, tested.time));
@@ -144,11 +145,13 @@ fn aside_and_tested(
     done: &mut dyn FnMut(Step),
 ) -> Result<trial::Trial> {
     let aside = slot.folder().join(ASIDE);
-    std::fs::create_dir(&aside).map_err(Error::io("create", &aside))?;
-    adopt(&aside);
-    done(Step::Aside);
-    package.unpack(&aside, &mut || done(Step::Unpacked)).map_err(|e| explained(e, package))?;
-    done(Step::Synced);
+    {
+        let _owner = AsOwner::of(slot.folder())?;
+        std::fs::create_dir(&aside).map_err(Error::io("create", &aside))?;
+        done(Step::Aside);
+        package.unpack(&aside, &mut || done(Step::Unpacked)).map_err(|e| explained(e, package))?;
+        done(Step::Synced);
+    }
     let before = before.and_then(|before| slot.open(before).ok());
     let tested = trial::run(
         &Bundle::open(&aside)?,

@@ -31,6 +31,8 @@ pub mod fetch;
 #[cfg(unix)]
 mod install;
 #[cfg(unix)]
+mod owner;
+#[cfg(unix)]
 mod package;
 #[cfg(unix)]
 mod probation;

@@ -1,7 +1,7 @@
 //! A bundle that comes from outside, packed or as a folder: nothing of it reaches the disk before
 //! its manifest's signature is checked, and then only the files that the manifest names.
 
-use super::disk::{adopt, sync};
+use super::disk::sync;
 use super::keys::Keys;
 use super::signature::Signature;
 use crate::bundle::{FileEntry, MANIFEST, MAX_MANIFEST_BYTES, Manifest, SIGNATURE_NAME};
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes that are read, hashed and written at once.
@@ -20,12 +20,19 @@ const CHUNK: usize = 1 << 16;
 /// A bundle whose signature is right. Its files are still to be checked.
 pub(super) struct Package {
     path: PathBuf,
+    source: Source,
     pub(super) manifest: Manifest,
     /// The manifest's bytes, as they were signed.
     pub(super) text: Vec<u8>,
     signature: Vec<u8>,
     /// The key that it is signed with.
     pub(super) key: String,
+}
+
+/// Its files, open: who unpacks them may have fewer rights than who named them.
+enum Source {
+    Packed(File),
+    Folder(BTreeMap<String, File>),
 }
 
 impl Package {
@@ -36,7 +43,8 @@ impl Package {
     /// it can't be read.
     pub(super) fn open(path: &Path, keys: &Keys) -> Result<Self> {
         let fail = |reason: String| bundle_error(path, reason);
-        let Head { manifest: text, signature } = head(path)?;
+        let packed = if path.is_dir() { None } else { Some(open_packed(path)?) };
+        let Head { manifest: text, signature } = head(path, packed.as_ref())?;
         let text = text.ok_or_else(|| fail(format!("it has no {MANIFEST}: this is no bundle")))?;
         let signature = signature.unwrap_or_default();
         let parsed = Some(&signature).filter(|bytes| !bytes.is_empty()).map(|bytes| Signature::parse(bytes));
@@ -45,7 +53,11 @@ impl Package {
         let (key, comment) = keys.accept(&text, parsed.as_ref()).map_err(fail)?;
         let manifest = Manifest::parse(&text).map_err(fail)?;
         comment.check(&manifest).map_err(fail)?;
-        Ok(Self { path: path.to_owned(), manifest, text, signature, key })
+        let source = match packed {
+            Some(file) => Source::Packed(file),
+            None => Source::Folder(open_all(path, &manifest)?),
+        };
+        Ok(Self { path: path.to_owned(), source, manifest, text, signature, key })
     }
 
     /// Bytes that it takes on the disk, beside the file system's own.
@@ -68,20 +80,16 @@ impl Package {
         write(&folder.join(SIGNATURE_NAME), &self.signature)?;
         done();
         let mut missing = self.files();
-        if self.path.is_dir() {
-            for (name, entry) in std::mem::take(&mut missing) {
-                let path = self.path.join(name);
-                // Opening a pipe or a device could block; a link may lead anywhere.
-                let metadata = std::fs::symlink_metadata(&path).map_err(Error::io("read", &path))?;
-                if !metadata.is_file() {
-                    return Err(bundle_error(&self.path, format!("{name:?} is no plain file")));
+        match &self.source {
+            Source::Folder(files) => {
+                for (name, file) in files {
+                    if let Some(entry) = missing.remove(name.as_str()) {
+                        self.copy(file, entry, folder)?;
+                        done();
+                    }
                 }
-                let file = File::open(&path).map_err(Error::io("read", &path))?;
-                self.copy(file, entry, folder)?;
-                done();
             }
-        } else {
-            each_file(&self.path, |name, file| {
+            Source::Packed(file) => each_file(&self.path, file, |name, file| {
                 if [MANIFEST, SIGNATURE_NAME].contains(&name) {
                     return Ok(());
                 }
@@ -91,7 +99,7 @@ impl Package {
                 self.copy(file, entry, folder)?;
                 done();
                 Ok(())
-            })?;
+            })?,
         }
         match missing.keys().next() {
             Some(name) => Err(bundle_error(&self.path, format!("{name} is missing: get the bundle again"))),
@@ -102,9 +110,10 @@ impl Package {
     /// Writes one file of the manifest, and not a byte more than that says.
     fn copy(&self, mut from: impl Read, entry: &FileEntry, folder: &Path) -> Result<()> {
         let path = folder.join(&entry.file);
-        if let Some(parent) = path.parent().filter(|parent| *parent != folder) {
+        // Those between, from the inmost on.
+        let parents = || path.ancestors().skip(1).take_while(|parent| *parent != folder);
+        if let Some(parent) = parents().next() {
             std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-            adopt(parent);
         }
         let altered = |found: String| {
             bundle_error(
@@ -132,19 +141,13 @@ impl Package {
             return Err(altered(format!("SHA-256 {found}, {bytes} bytes")));
         }
         file.sync_all().map_err(Error::io("write", &path))?;
-        if let Some(parent) = path.parent().filter(|parent| *parent != folder) {
-            sync(parent)?;
-        }
-        adopt(&path);
-        Ok(())
+        parents().try_for_each(sync)
     }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create_new(path).map_err(Error::io("create", path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", path))?;
-    adopt(path);
-    Ok(())
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", path))
 }
 
 /// A manifest's bytes and those of its signature, as far as they are there.
@@ -154,7 +157,7 @@ struct Head {
     signature: Option<Vec<u8>>,
 }
 
-fn head(path: &Path) -> Result<Head> {
+fn head(path: &Path, packed: Option<&File>) -> Result<Head> {
     let mut head = Head::default();
     let mut take = |name: &str, file: &mut dyn Read| {
         let (place, limit) = match name {
@@ -172,37 +175,58 @@ fn head(path: &Path) -> Result<Head> {
         }
         Ok(())
     };
-    if path.is_dir() {
+    if let Some(packed) = packed {
+        each_file(path, packed, |name, file| take(name, file))?;
+    } else {
         for name in [MANIFEST, SIGNATURE_NAME] {
-            let file = path.join(name);
-            match std::fs::symlink_metadata(&file) {
-                Ok(metadata) if metadata.is_file() => {
-                    take(name, &mut File::open(&file).map_err(Error::io("read", &file))?)?;
-                }
-                Ok(_) => return Err(bundle_error(path, format!("{name} is no plain file"))),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::io("read", &file)(e)),
+            match open_plain(path, name) {
+                Ok(mut file) => take(name, &mut file)?,
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
             }
         }
-    } else {
-        each_file(path, |name, file| take(name, file))?;
     }
     Ok(head)
 }
 
-/// Calls `visit` for every file of a packed bundle, which holds plain files alone.
-fn each_file(path: &Path, mut visit: impl FnMut(&str, &mut dyn Read) -> Result<()>) -> Result<()> {
-    let unreadable = |e: std::io::Error| {
-        bundle_error(path, format!("it is no .vlu file (a tar), or cut short: {}", brief(e)))
-    };
+/// The files that a manifest names, in a folder.
+fn open_all(folder: &Path, manifest: &Manifest) -> Result<BTreeMap<String, File>> {
+    let open = |entry: &FileEntry| Ok((entry.file.clone(), open_plain(folder, &entry.file)?));
+    manifest.entries().map(open).collect()
+}
+
+/// A file in a folder. Opening a pipe or a device could block; a link may lead anywhere.
+fn open_plain(folder: &Path, name: &str) -> Result<File> {
+    let path = folder.join(name);
+    let metadata = std::fs::symlink_metadata(&path).map_err(Error::io("read", &path))?;
+    if !metadata.is_file() {
+        return Err(bundle_error(folder, format!("{name:?} is no plain file")));
+    }
+    File::open(&path).map_err(Error::io("read", &path))
+}
+
+fn open_packed(path: &Path) -> Result<File> {
     let metadata = std::fs::metadata(path).map_err(Error::io("open", path))?;
     if !metadata.is_file() {
         return Err(bundle_error(path, "it is neither a folder nor a .vlu file".into()));
     }
+    File::open(path).map_err(Error::io("open", path))
+}
+
+/// Calls `visit` for every file of a packed bundle, which holds plain files alone.
+fn each_file(
+    path: &Path,
+    mut file: &File,
+    mut visit: impl FnMut(&str, &mut dyn Read) -> Result<()>,
+) -> Result<()> {
+    let unreadable = |e: std::io::Error| {
+        bundle_error(path, format!("it is no .vlu file (a tar), or cut short: {}", brief(e)))
+    };
+    let metadata = file.metadata().map_err(Error::io("read", path))?;
     if metadata.len() > MAX_PACKED_BYTES {
         return Err(bundle_error(path, format!("it is larger than {MAX_PACKED_BYTES} bytes")));
     }
-    let file = File::open(path).map_err(Error::io("open", path))?;
+    file.rewind().map_err(Error::io("read", path))?;
     let mut archive = tar::Archive::new(file.take(MAX_PACKED_BYTES));
     // Raw: a header that lends the next one a longer name would be read whole, however long.
     for (index, entry) in archive.entries().map_err(unreadable)?.raw(true).enumerate() {

@@ -10,7 +10,8 @@
 //!     state.toml               probation, versions that failed, the highest one ever confirmed
 //! ```
 
-use super::disk::{adopt, lock_file, make_folder, names_in, sync};
+use super::disk::{lock_file, make_folder, names_in, sync};
+use super::owner::AsOwner;
 use super::state::State;
 use crate::bundle::{Bundle, Manifest};
 use crate::{Error, Result, atomic_file, strict_toml};
@@ -38,6 +39,13 @@ pub struct Store {
 pub struct Slot {
     folder: PathBuf,
     name: String,
+}
+
+/// A slot that nobody else changes.
+#[must_use]
+pub(super) struct SlotLock {
+    _file: File,
+    _owner: AsOwner,
 }
 
 /// A version that lies in a slot.
@@ -112,6 +120,7 @@ impl Store {
     /// # Errors
     /// [`Error::Input`] where another one is under way, [`Error::Io`] where it can't be made.
     pub(super) fn lock(&self) -> Result<File> {
+        let _owner = AsOwner::of(&self.root)?;
         make_folder(&self.root)?;
         let path = self.root.join(".lock");
         let file = lock_file(&path)?;
@@ -189,18 +198,18 @@ impl Slot {
     pub(super) fn write_state(&self, state: &State) -> Result<()> {
         let path = self.folder.join(STATE);
         atomic_file::write_bytes(&path, state.to_toml()?.as_bytes())?;
-        adopt(&path);
         sync(&self.folder)
     }
 
     /// Makes the slot's folder, and waits for the lock under which its links and notes change.
-    /// It is held for moments alone.
-    pub(super) fn lock(&self) -> Result<File> {
+    /// It is held for moments alone, by one who acts as the slot's owner.
+    pub(super) fn lock(&self) -> Result<SlotLock> {
+        let owner = AsOwner::of(&self.folder)?;
         make_folder(&self.folder)?;
         let path = self.folder.join(".lock");
         let file = lock_file(&path)?;
         file.lock().map_err(Error::io("lock", &path))?;
-        Ok(file)
+        Ok(SlotLock { _file: file, _owner: owner })
     }
 
     /// The bundle of an entry.

@@ -4,7 +4,7 @@
 //! can run, and one that fails is noted as rejected before the link leaves it; the next start
 //! ([`super::Watch::begin`]) ends a change that was cut in between.
 
-use super::disk::{adopt, sync};
+use super::disk::sync;
 use super::state::State;
 use super::step::Step;
 use super::store::{CURRENT, PREVIOUS, Slot};
@@ -24,6 +24,8 @@ pub(super) fn to_new(slot: &Slot, entry: &str, needed: Duration, done: &mut dyn 
     done(Step::Noted);
     if let Some(good) = good {
         link(slot, PREVIOUS, &good, &mut || done(Step::KeptAside))?;
+        // No disk may keep the next rename and lose this one.
+        sync(slot.folder())?;
         done(Step::Kept);
     }
     link(slot, CURRENT, entry, &mut || done(Step::LinkedAside))?;
@@ -64,7 +66,6 @@ fn link(slot: &Slot, name: &str, entry: &str, aside: &mut dyn FnMut()) -> Result
         _ => {}
     }
     std::os::unix::fs::symlink(entry, &temporary).map_err(Error::io("create", &temporary))?;
-    adopt(&temporary);
     aside();
     std::fs::rename(&temporary, &path).map_err(Error::io("switch", &path))
 }

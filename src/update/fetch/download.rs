@@ -5,8 +5,9 @@ use super::Limits;
 use super::client::{Answer, Ask, Client, Trouble};
 use super::notes::{Notes, Refused, Validator};
 use crate::update::Store;
-use crate::update::disk::{adopt, lock_file, make_folder};
+use crate::update::disk::{lock_file, make_folder};
 use crate::update::install::Report;
+use crate::update::owner::AsOwner;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -47,6 +48,7 @@ enum Cut {
 
 impl Download {
     pub(super) fn open(store: &Store, client: &Client) -> Result<Self> {
+        let _owner = AsOwner::of(store.root())?;
         let shown = client.shown().to_owned();
         let id = crate::bundle::builder::sha256(shown.as_bytes());
         let downloads = store.root().join(".fetch");
@@ -70,6 +72,7 @@ impl Download {
 
     /// Fetches what is missing; `again` also what was refused or installed before.
     pub(super) fn run(&mut self, client: &Client, limits: &Limits, again: bool) -> Result<Fetched> {
+        let _owner = AsOwner::of(&self.part)?;
         let patience = &limits.patience;
         let mut fruitless = 0;
         loop {
@@ -149,7 +152,6 @@ impl Download {
     ) -> Result<Fetched, Cut> {
         let file = File::options().create(true).append(true).open(&self.part);
         let mut file = file.map_err(|e| Cut::Lasting(Error::io("write", &self.part)(e)))?;
-        adopt(&self.part);
         let (mut buffer, mut bytes) = (vec![0; CHUNK], self.bytes());
         loop {
             let ended = |e: std::io::Error| {
@@ -180,6 +182,7 @@ impl Download {
 
     /// Notes what came of the file that was fetched, which is no longer needed then.
     pub(super) fn settle(&mut self, outcome: &Result<Report>) -> Result<()> {
+        let _owner = AsOwner::of(&self.part)?;
         let file = self.notes.part.clone();
         match (outcome, file) {
             (Ok(_), file) => (self.notes.installed, self.notes.refused) = (file, None),
@@ -222,9 +225,7 @@ impl Download {
     }
 
     fn save(&self) -> Result<()> {
-        self.notes.save(&self.notes_path)?;
-        adopt(&self.notes_path);
-        Ok(())
+        self.notes.save(&self.notes_path)
     }
 
     fn bytes(&self) -> u64 {
