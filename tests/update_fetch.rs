@@ -128,6 +128,24 @@ fn another_file_under_the_same_name_is_begun_anew() {
 }
 
 #[test]
+fn a_part_that_a_disk_has_lost_is_not_blamed_on_the_bundle() {
+    let (device, server) = both();
+    let half = server_size(&server) / 2;
+    server.change(|served| (served.cut, served.ranges) = (Some(half), false));
+    refused(&device, &server, &["the connection ended"]);
+    server.change(|served| (served.cut, served.ranges) = (None, true));
+    // What lost its power may keep a file's length, and zeros in it.
+    let part = device.listing().into_iter().find(|path| path.contains("part.vlu")).unwrap();
+    let mut bytes = std::fs::read(part.trim_end()).unwrap();
+    bytes[half / 4..].fill(0);
+    std::fs::write(part.trim_end(), bytes).unwrap();
+    refused(&device, &server, &["bundle http", "/models/tiny.vlu"]);
+    server.requests();
+    installed(&device, &server);
+    assert_eq!(server.requests(), ["GET /models/tiny.vlu HTTP/1.1"]);
+}
+
+#[test]
 fn a_server_without_versions_or_with_weak_ones_is_fetched_whole() {
     for etag in [None, Some("W/\"weak\"".to_owned())] {
         let (device, server) = both();

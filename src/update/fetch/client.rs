@@ -129,9 +129,10 @@ impl Client {
             StatusCode::NOT_MODIFIED => Ok(Answer::Unchanged),
             StatusCode::OK => Ok(Answer::Part { from: 0, total: length, validator, body: body(response) }),
             StatusCode::PARTIAL_CONTENT => {
-                let (from, total) = range.as_deref().and_then(content_range).ok_or_else(|| {
-                    Trouble::Lasting("the server sends a part and does not say which".into())
-                })?;
+                // A part of which it isn't said where it belongs is of no use.
+                let Some((from, total)) = range.as_deref().and_then(content_range) else {
+                    return Ok(Answer::NoSuchPart(None));
+                };
                 Ok(Answer::Part { from, total, validator, body: body(response) })
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {

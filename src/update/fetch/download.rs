@@ -25,6 +25,8 @@ pub(super) struct Download {
     part: PathBuf,
     notes: Notes,
     shown: String,
+    /// What is here was not received in one piece.
+    pieced: bool,
     /// Held while it lasts.
     _lock: File,
 }
@@ -67,7 +69,7 @@ impl Download {
         }
         let notes_path = folder.join("notes.toml");
         let notes = Notes::load(&notes_path, &shown);
-        Ok(Self { part: folder.join("part.vlu"), notes_path, notes, shown, _lock: file })
+        Ok(Self { part: folder.join("part.vlu"), notes_path, notes, shown, pieced: false, _lock: file })
     }
 
     /// Fetches what is missing; `again` also what was refused or installed before.
@@ -120,6 +122,7 @@ impl Download {
             }),
             // The whole was here before, and nothing came of it yet.
             Answer::NoSuchPart(Some(total)) if total == here && part.is_some() => {
+                self.pieced = true;
                 Ok(Fetched::New(self.part.clone()))
             }
             Answer::NoSuchPart(_) => {
@@ -132,11 +135,14 @@ impl Download {
                     self.forget_part().map_err(Cut::Lasting)?;
                     return Err(Cut::Lasting(self.too_large(limits)));
                 }
+                let other = |part: &Validator| validator.as_ref().is_some_and(|found| found.differs(part));
                 if from == 0 {
                     self.begin(validator).map_err(Cut::Lasting)?;
-                } else if from != here {
+                } else if from != here || part.as_ref().is_none_or(other) {
                     self.forget_part().map_err(Cut::Lasting)?;
                     return Err(Cut::Passing("the server sends another part than was asked for".into()));
+                } else {
+                    self.pieced = true;
                 }
                 self.receive(body, total, limits)
             }
@@ -186,6 +192,11 @@ impl Download {
         let file = self.notes.part.clone();
         match (outcome, file) {
             (Ok(_), file) => (self.notes.installed, self.notes.refused) = (file, None),
+            // Pieces may be of two files, or what a disk has kept that lost its power: it is fetched
+            // once more.
+            (Err(Error::Bundle { .. }), file) if self.pieced && self.notes.doubted != file => {
+                self.notes.doubted = file;
+            }
             // It is the bundle's fault, and will be again.
             (Err(e @ (Error::Bundle { .. } | Error::Model(_) | Error::Weights(_))), file) => {
                 self.notes.refused = file.map(|file| Refused { file, reason: e.to_string() });
@@ -210,6 +221,7 @@ impl Download {
     fn begin(&mut self, validator: Option<Validator>) -> Result<()> {
         self.forget_part()?;
         self.notes.part = validator;
+        self.pieced = false;
         self.save()
     }
 

@@ -75,8 +75,10 @@ pub fn fetch(
                 }
                 e => e,
             });
-            download.settle(&outcome)?;
-            outcome.map(Outcome::Installed)
+            let settled = download.settle(&outcome);
+            // What came of the bundle is said first.
+            let report = outcome?;
+            settled.map(|()| Outcome::Installed(report))
         }
     }
 }

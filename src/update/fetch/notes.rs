@@ -24,6 +24,11 @@ impl Validator {
         (etag.is_some() || last_modified.is_some()).then_some(Self { etag, last_modified })
     }
 
+    /// Whether both say what they are of, and it is not the same.
+    pub(super) fn differs(&self, other: &Self) -> bool {
+        matches!((&self.etag, &other.etag), (Some(own), Some(other)) if own != other)
+    }
+
     /// What vouches for every byte. A weak ETag doesn't.
     pub(super) fn strong(&self) -> Option<&str> {
         let etag = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));
@@ -43,6 +48,9 @@ pub(super) struct Notes {
     /// Of the file that was installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) installed: Option<Validator>,
+    /// Of the file that was refused when it had come in pieces, which may not have been of one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) doubted: Option<Validator>,
     /// Of the file that was refused, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<Refused>,
