@@ -33,7 +33,8 @@ fi
 
 work=$(mktemp -d)
 root=$work/root
-trap 'umount -l "$root"/* 2>/dev/null; rm -rf --one-file-system "$work"' EXIT
+# (What fails in a trap ends it, and is the script's exit code.)
+trap 'umount -l "$root"/* 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
 
 # A minimal Debian with systemd, from the cache where it is there.
 tar=$cache/$suite-$architecture.tar

@@ -17,13 +17,14 @@ apt() { apt-get -qq -o APT::Sandbox::User="$(id -un)" -o Debug::NoLocking=1 "$@"
 
 if [ ! -e fetched ]; then
   apt-cache show linux-image-amd64 >/dev/null 2>&1 || apt update || true
-  kernel=$(apt-cache depends linux-image-amd64 2>/dev/null | awk '/Depends:/{print $2; exit}')
+  kernel=$(apt-cache depends linux-image-amd64 2>/dev/null | awk '/Depends:/{print $2; exit}') || true
   [ -n "$kernel" ] || unavailable "apt knows no linux-image-amd64 (try apt-get update)"
   rm -rf packages kernel busybox qemu
   mkdir -p packages/partial
   # Packages lists grow old: a version that is gone calls for an update, once.
   download() {
-    (cd packages && apt download "$kernel" busybox-static)
+    # (`set -e` is off in what || follows.)
+    (cd packages && apt download "$kernel" busybox-static) || return 1
     [ -n "$(type -P qemu-system-x86_64)" ] ||
       apt install -y --download-only --no-install-recommends -o Dir::Cache::archives="$PWD/packages" \
         qemu-system-x86 seabios >/dev/null
