@@ -66,6 +66,7 @@ const COMMANDS: [(&[&str], &[&str], bool); 15] = [
             "--gpio",
             "--frames",
             "--duration",
+            "--dla",
             "--json",
         ],
         true,
@@ -75,9 +76,22 @@ const COMMANDS: [(&[&str], &[&str], bool); 15] = [
     (&["info"], &["--size", "--ops", "--dtype", "--json"], false),
     (&["import"], &["--output", "--name", "--version-of-weights", "--license", "--training-data"], false),
     (&["export"], &["--output", "--model"], false),
-    (&["bundle"], &["verify", "pack"], false),
-    (&["bundle", "verify"], &[], true),
+    (
+        &["bundle"],
+        &["verify", "pack", "keygen", "sign", "install", "fetch", "list", "confirm", "rollback"],
+        false,
+    ),
+    (&["bundle", "verify"], &["--key"], true),
     (&["bundle", "pack"], &["--output", "--model"], false),
+    (&["bundle", "keygen"], &["--no-password"], false),
+    (&["bundle", "sign"], &["--key"], false),
+    (&["bundle", "install"], &["--key", "--store", "--probation", "--max-ms", "--force"], false),
+    (&["engine"], &["build"], false),
+    (
+        &["engine", "build"],
+        &["--size", "--dtype", "--dla", "--workspace", "--level", "--anew", "--json"],
+        false,
+    ),
     (&["completions"], &["bash", "zsh", "fish"], false),
 ];
 

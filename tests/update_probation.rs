@@ -192,6 +192,17 @@ fn a_model_that_rots_on_the_disk_is_left_for_the_last_good_one() {
 }
 
 #[test]
+fn a_damaged_model_does_not_take_the_place_of_the_last_good_one() {
+    let device = device();
+    device.slot().confirm().unwrap();
+    std::fs::write(device.slot().link().join("restorer.f32.onnx"), "rot").unwrap();
+    device.install(&device.signed("3.0.0")).unwrap();
+    assert!(device.slot().previous().unwrap().starts_with("1.0.0-"));
+    device.slot().roll_back().unwrap();
+    assert_eq!(device.version(), "1.0.0");
+}
+
+#[test]
 fn a_rollback_that_was_cut_is_ended_by_the_next_start() {
     let device = device();
     let mut state = device.slot().state();

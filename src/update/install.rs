@@ -107,10 +107,11 @@ pub fn install(
     }
     let tested = outcome?;
     report.tested = Some((tested.difference, tested.time));
+    let whole = before.as_deref().filter(|before| is_whole(&slot, before));
     let _changing = slot.lock()?;
     place(&slot, &aside, &entry)?;
     done(Step::Placed);
-    switch::to_new(&slot, &entry, options.probation, done)?;
+    switch::to_new(&slot, &entry, whole, options.probation, done)?;
     if options.probation.is_zero() {
         let mut state = slot.state();
         state.confirm(&entry, &package.manifest.version);

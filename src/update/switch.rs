@@ -11,10 +11,18 @@ use super::store::{CURRENT, PREVIOUS, Slot};
 use crate::{Error, Result};
 use std::time::Duration;
 
-/// Makes an entry that lies in the slot the current one, on probation. The slot is locked.
-pub(super) fn to_new(slot: &Slot, entry: &str, needed: Duration, done: &mut dyn FnMut(Step)) -> Result<()> {
+/// Makes an entry that lies in the slot the current one, on probation; `whole` is the one before, where
+/// its files are as they should be. The slot is locked.
+pub(super) fn to_new(
+    slot: &Slot,
+    entry: &str,
+    whole: Option<&str>,
+    needed: Duration,
+    done: &mut dyn FnMut(Step),
+) -> Result<()> {
     let mut state = slot.state();
-    let before = slot.current().filter(|before| before != entry);
+    // A damaged one must not take the place of the last good one.
+    let before = slot.current().filter(|before| before != entry && Some(before.as_str()) == whole);
     state.probation.retain(|noted, _| slot.path_of(noted).is_dir());
     // One that is still to prove itself is not the last good one.
     let good =
