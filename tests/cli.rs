@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::process::Stdio;
 
 /// Commands, their own flags, and whether they run a model.
-const COMMANDS: [(&[&str], &[&str], bool); 15] = [
+const COMMANDS: [(&[&str], &[&str], bool); 20] = [
     (&["demo"], &["--output", "--frames", "--size", "--seed", "--json"], true),
     (
         &["restore"],
