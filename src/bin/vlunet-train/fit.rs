@@ -110,7 +110,7 @@ pub fn run(args: &Args) -> Result<()> {
             return Ok(Start::Run(run));
         }
         match Bundle::find(name) {
-            Ok(bundle) => Ok(Start::Bundle(bundle)),
+            Ok(bundle) => Ok(Start::Bundle(Box::new(bundle))),
             // A folder with neither: the run's error says more.
             Err(_) if run.path().is_dir() => Ok(Start::Run(run)),
             Err(e) => Err(e),

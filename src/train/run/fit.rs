@@ -62,7 +62,7 @@ pub enum Start {
     /// Another run, its running average.
     Run(RunFolder),
     /// A bundle's float32 restorer.
-    Bundle(Bundle),
+    Bundle(Box<Bundle>),
 }
 
 impl Start {
