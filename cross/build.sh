@@ -36,6 +36,6 @@ cargo build --locked --target "$target" --profile "$profile" --bin vlunet \
 
 program=$(program_of "$profile")
 limits=(--without "$PWD" --without "${CARGO_HOME:-$HOME/.cargo}")
-[ "$profile" != dist ] || limits+=(--size 28)
+[ "$profile" != dist ] || limits+=(--size 30)
 cross/check.py "$program" --machine "$machine" "${limits[@]}" >&2
 echo "$program"

@@ -58,7 +58,7 @@ done >/dev/null
 mke2fs -q -t ext4 -d "$work/disk" "$work/disk.img" 192M
 
 modules=$(find "$cache/kernel" -type d -path '*/lib/modules/*' -prune | head -n 1)
-python3 "$here/initramfs.py" "$root" --modules "$modules" --load vivid,bcm2835_wdt,virtio_mmio,virtio_blk,ext4 \
+python3 "$here/initramfs.py" "$root" --modules "$modules" --load vivid,bcm2835_wdt,virtio_mmio,virtio_blk,crc32c_generic,ext4 \
   -o "$work/initramfs"
 cp "$cache"/kernel/boot/vmlinuz-* "$work/kernel"
 cp "$(find "$cache/kernel" -name bcm2837-rpi-3-b.dtb)" "$work/pi.dtb"

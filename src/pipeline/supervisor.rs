@@ -12,6 +12,7 @@ use super::shared::{
 use super::sight::{self, Eyes, Sight};
 use super::worker::{Changes, Worker};
 use crate::Result;
+use crate::backend::gpu;
 use crate::board::profile::Cpu;
 use crate::board::thermal::Level as Heat;
 use crate::restore::gpu_is_there;
@@ -148,6 +149,7 @@ impl Supervisor {
         telemetry.update(|status| (status.model, status.bundle) = (model.describe(), model.folder()));
         let source = open()?;
         shared.set_source_fps(source.fps());
+        gpu::give_up_builds(false);
         let fps = settings.fps.or(source.fps()).unwrap_or(settings.fallback_fps);
         let outputs = Arc::new(Outputs::new(Arc::clone(telemetry), sink, settings.cores.other_cores.clone()));
         for uri in &settings.sinks {
@@ -295,6 +297,7 @@ impl Supervisor {
     fn end(self) -> Summary {
         let ended_by_itself = self.worker.0.is_finished();
         self.shared.controls().wind_up();
+        gpu::give_up_builds(true);
         let grace = if ended_by_itself { FILE_GRACE } else { GRACE };
         let asked = Instant::now();
         let deadline = |part| Deadline { at: asked + part, controls: self.shared.controls(), grace: GRACE };

@@ -18,7 +18,22 @@ pub(super) use absent::GpuSession;
 #[cfg(all(feature = "tensorrt", target_os = "linux"))]
 pub(super) use present::GpuSession;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Whether builds that restoring has begun are given up.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Has the builds that restoring has begun, which take minutes, given up, so that a loop which ends leaves
+/// no TensorRT at work; false lets them be again.
+pub fn give_up_builds(ending: bool) {
+    ENDING.store(ending, Ordering::Relaxed);
+}
+
+#[cfg(all(feature = "tensorrt", target_os = "linux"))]
+fn is_ending() -> bool {
+    ENDING.load(Ordering::Relaxed)
+}
 
 /// How an engine is sought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

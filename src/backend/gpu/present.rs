@@ -130,7 +130,7 @@ impl GpuModel {
         log::warn!("building the engine for {}: it takes minutes, once", size(shapes));
         let step = |phase: &str, step, steps| {
             log::debug!("{phase}: {step} of {steps}");
-            true
+            !super::is_ending()
         };
         let Some(made) = self.make(shapes, &Search::default(), &step)? else { return Ok(None) };
         if let Err(e) = made.kept {

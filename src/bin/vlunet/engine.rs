@@ -2,12 +2,15 @@
 
 use crate::args::{DtypeArg, Memory, Size};
 use crate::output;
+use crate::run::model::Model;
 use serde::Serialize;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vlunet::backend::gpu::Search;
 use vlunet::backend::{self, Processor};
-use vlunet::bundle::{Bundle, DEFAULT_BUNDLE};
+use vlunet::board::Board;
+use vlunet::bundle::Bundle;
 use vlunet::restore::Engines;
 use vlunet::{Error, Result};
 
@@ -26,9 +29,10 @@ pub enum Command {
   vlunet engine build --size 640x360
   vlunet engine build models/small --size 1280x720,640x360 --dtype fp16 --workspace 1GiB")]
 pub struct BuildArgs {
-    /// The bundle: a folder, a .vlu file, or the name of the embedded one.
-    #[arg(value_name = "BUNDLE", default_value = DEFAULT_BUNDLE)]
-    bundle: String,
+    /// The bundle: a folder, a .vlu file, or the name of the embedded one; the one that `vlunet run` takes
+    /// where not given.
+    #[arg(value_name = "BUNDLE")]
+    bundle: Option<String>,
 
     /// The frames' sizes.
     #[arg(long, value_name = "WIDTHxHEIGHT", value_delimiter = ',', required = true)]
@@ -76,7 +80,8 @@ pub fn run(command: &Command) -> Result<()> {
 }
 
 fn build(args: &BuildArgs) -> Result<()> {
-    let bundle = Bundle::find(&args.bundle)?;
+    let tier = Board::detect(Path::new("/"))?.profile.model.tier;
+    let bundle = Bundle::find(&Model::new(args.bundle.clone(), &tier).path())?;
     let options = backend::Options { processor: Processor::Gpu, dla: args.dla, ..Default::default() };
     let engines = Engines::open(&bundle, args.dtype.map(Into::into), &options)?;
     let search = Search { workspace: args.workspace.map(Memory::bytes), level: args.level, anew: args.anew };

@@ -2,7 +2,7 @@
 
 mod display;
 mod hooks;
-mod model;
+pub mod model;
 mod signals;
 
 use crate::args::{BackendArg, DtypeArg, EngineArg, ModelArgs, strength};
