@@ -20,6 +20,9 @@ fn an_engine_that_cannot_be_built_is_one_line_that_says_why() {
     };
     workplace.run(&["engine", "build", NANO, "--size", "64x48"]).assert_one_clear_line(why);
     workplace.run(&["demo", "--frames", "1", "--backend", "tensorrt"]).assert_one_clear_line(why);
+    let source = "synthetic:road?size=64x48";
+    let live = ["run", "--backend", "tensorrt", "--source", source, "--frames", "1", "--sink", "null:"];
+    workplace.run(&live).assert_one_clear_line(why);
     for (arguments, says) in [
         (&["engine", "build", "no/such", "--size", "64x48"][..], "no/such: there is no such folder"),
         (&["engine", "build"], "--size"),

@@ -12,6 +12,8 @@ use model::Model;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use vlunet::backend::Processor;
+use vlunet::backend::gpu::Gpu;
 use vlunet::board::Board;
 use vlunet::bundle::Bundle;
 use vlunet::config::Config;
@@ -168,6 +170,10 @@ impl Args {
         let mut options = model.restore_options()?;
         if let (None, Some(processor)) = (self.backend, config.backend) {
             options.backend.processor = processor;
+        }
+        if options.backend.processor == Processor::Gpu {
+            // Without one frames would pass untouched for ever.
+            Gpu::open()?;
         }
         Ok(Settings {
             lighter,
