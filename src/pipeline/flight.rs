@@ -3,7 +3,7 @@
 use super::aside::{Aside, Done, Work};
 use super::governor::Level;
 use super::shared::Guided;
-use super::worker::{FAULT, REST, Worker};
+use super::worker::{FAULT, REST, Worker, is_news};
 use crate::bundle::Task;
 use crate::frame::{Frame, Planes};
 use crate::telemetry::State;
@@ -83,7 +83,7 @@ impl Worker {
                 // what it was made for say nothing of them.
                 if (model, size) == (self.model.number, self.size) {
                     self.has_restored((size, task, level), whole);
-                    if self.told.is_none_or(|told| (told.0, told.1) != (model, level)) {
+                    if is_news(self.told, model, level) {
                         self.shared.telemetry.update(|status| status.engine = engine);
                     }
                     // They go on beside each other: the slower one sets the pace.

@@ -32,6 +32,7 @@ mod mailbox;
 mod models;
 mod outputs;
 mod reload;
+mod scene;
 mod settings;
 mod shared;
 mod sight;

@@ -7,6 +7,7 @@ use super::flight::Flight;
 use super::governor::{Choice, Governor, Level};
 use super::mailbox::Taken;
 use super::outputs::Outputs;
+use super::scene::Scene;
 use super::shared::{Guided, PATIENCE, Pulse, Shared, lock};
 use super::sight::{Eyes, Sight};
 use super::workshop::{Counter, Model, Order, Place, Prepared, Shelf, prepare};
@@ -44,6 +45,9 @@ pub(super) struct Changes {
     pub(super) heat: Option<Heat>,
 }
 
+/// A model's number, the level that it restores at, and why.
+pub(super) type Told = (u64, Level, Choice);
+
 /// Called after every frame (true), and while there is none, for as long as the loop lives.
 pub(super) type OnTurn = Box<dyn FnMut(bool) + Send>;
 
@@ -70,12 +74,12 @@ pub(super) struct Worker {
     /// The size of the last frame.
     pub(super) size: (u32, u32),
     /// What was last told of the governor's choice.
-    pub(super) told: Option<(u64, Level, Choice)>,
+    pub(super) told: Option<Told>,
     pub(super) kit: Kit,
     pub(super) resting_until: Option<Instant>,
     /// The frame that is restored aside.
     pub(super) flight: Option<Flight>,
-    /// Memory for frames that are restored aside.
+    /// Memory for frames on their way into a restorer.
     pub(super) spare: Vec<Planes>,
     /// Frames that were handed out.
     turns: u64,
@@ -92,7 +96,6 @@ enum Treated {
 
 /// Memory for a frame's way, used again.
 pub(super) struct Kit {
-    input: Planes,
     shrinker: Shrinker,
     upsampler: GuidedUpsampler,
     /// Work in the present cycle of `every` frames, and the frames in it.
@@ -110,38 +113,6 @@ impl Kit {
     /// Another picture: what was made for the one before must not be carried over to it.
     pub(super) fn forget(&mut self) {
         (self.carried, self.cycle) = (None, (Duration::ZERO, 0));
-    }
-}
-
-/// A frame, as far as it takes to tell whether another shows the same scene.
-#[derive(Default)]
-struct Scene {
-    samples: Vec<u8>,
-    captured: Option<Instant>,
-}
-
-impl Scene {
-    /// A mean difference (of 255) that noise and motion don't make, but a cut does.
-    const CUT: u64 = 24;
-    /// After a pause of this length it may be another.
-    const PAUSE: Duration = Duration::from_secs(1);
-
-    fn samples(frame: &Frame) -> impl Iterator<Item = u8> {
-        // An odd step, so that the samples wander over the channels.
-        frame.rgb.iter().step_by((frame.rgb.len() / 4096).max(1) | 1).copied()
-    }
-
-    fn keep(&mut self, frame: &Frame) {
-        self.samples.clear();
-        self.samples.extend(Self::samples(frame));
-        self.captured = Some(frame.captured);
-    }
-
-    fn shows(&self, frame: &Frame) -> bool {
-        let pause = self.captured.map(|captured| frame.captured.saturating_duration_since(captured));
-        let difference = self.samples.iter().zip(Self::samples(frame));
-        let difference: u64 = difference.map(|(a, b)| u64::from(a.abs_diff(b))).sum();
-        pause.is_some_and(|pause| pause < Self::PAUSE) && difference < Self::CUT * self.samples.len() as u64
     }
 }
 
@@ -171,7 +142,6 @@ impl Worker {
             size: (0, 0),
             told: None,
             kit: Kit {
-                input: Planes::default((3, 0, 0)),
                 shrinker: Shrinker::new(),
                 upsampler: GuidedUpsampler::new(),
                 cycle: (Duration::ZERO, 0),
@@ -369,11 +339,8 @@ impl Worker {
             return Ok(Treated::Restored(made));
         }
         let whole = prepared.internal == order.size;
-        let is_news = self.told.is_none_or(|(number, level, _)| (number, level) != (self.model.number, used));
-        let mut input = match &prepared.place {
-            Place::Here(_) => std::mem::take(&mut kit.input),
-            Place::Aside(_) => self.spare.pop().unwrap_or_default(),
-        };
+        let is_news = is_news(self.told, self.model.number, used);
+        let mut input = self.spare.pop().unwrap_or_default();
         if whole {
             to_planes(frame, &mut input);
         } else {
@@ -400,7 +367,7 @@ impl Worker {
             self.lose_gpu(why);
         }
         let made = self.paint(frame, input.view(), restored.view(), whole)?;
-        self.kit.input = input;
+        self.spare.push(input);
         self.has_restored(made_for, whole);
         if let Some(engine) = engine {
             self.shared.telemetry.update(|status| status.engine = engine);
@@ -489,37 +456,15 @@ impl Worker {
     }
 }
 
+/// Whether a model restores at a level that nobody was told of.
+pub(super) fn is_news(told: Option<Told>, model: u64, level: Level) -> bool {
+    told.is_none_or(|(number, known, _)| (number, known) != (model, level))
+}
+
 /// A frame of the size, number and time of another.
 fn make(shared: &Shared, frame: &Frame, fill: impl FnOnce(&mut Frame) -> Result<()>) -> Result<Arc<Frame>> {
     shared.pool.make(frame.width, frame.height, |out| {
         (out.sequence, out.captured) = (frame.sequence, frame.captured);
         fill(out)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_correction_is_carried_to_the_same_scene_only() {
-        let mut frame = Frame::black(64, 48);
-        frame.rgb.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at % 192) as u8);
-        let mut scene = Scene::default();
-        assert!(!scene.shows(&frame));
-        scene.keep(&frame);
-        let mut next = frame.clone();
-        next.captured += Duration::from_millis(66);
-        // Noise of 10 and what moves.
-        next.rgb
-            .iter_mut()
-            .enumerate()
-            .for_each(|(at, byte)| *byte = byte.saturating_add((at * 7 % 20) as u8));
-        assert!(scene.shows(&next));
-        let mut later = next.clone();
-        later.captured += Duration::from_secs(2);
-        assert!(!scene.shows(&later));
-        next.rgb.fill(250);
-        assert!(!scene.shows(&next));
-    }
 }
