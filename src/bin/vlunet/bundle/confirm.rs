@@ -1,20 +1,17 @@
 //! `vlunet bundle confirm`
 
-use super::StoreArgs;
+use super::SlotArgs;
 use crate::output;
 use vlunet::Result;
 
 /// Confirms the current version of a model by hand, before its probation is over.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The model's name, as `vlunet bundle list` gives it.
-    name: String,
-
     #[command(flatten)]
-    store: StoreArgs,
+    slot: SlotArgs,
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let entry = args.store.open().slot(&args.name)?.confirm()?;
-    output::line(format!("{} {entry}: confirmed", args.name))
+    let entry = args.slot.open()?.confirm()?;
+    output::line(format!("{} {entry}: confirmed", args.slot.name))
 }

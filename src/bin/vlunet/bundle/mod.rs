@@ -19,7 +19,10 @@ use std::path::{Path, PathBuf};
 use vlunet::Result;
 use vlunet::update::{KEYS_FOLDER, Keys};
 #[cfg(unix)]
-use vlunet::{bundle::STORE, update::Store};
+use vlunet::{
+    bundle::STORE,
+    update::{Slot, Store},
+};
 
 /// Checks, packs, signs and installs bundles.
 #[derive(clap::Subcommand)]
@@ -71,6 +74,24 @@ struct StoreArgs {
 impl StoreArgs {
     fn open(&self) -> Store {
         Store::new(&self.folder)
+    }
+}
+
+/// Which installed model.
+#[cfg(unix)]
+#[derive(clap::Args)]
+struct SlotArgs {
+    /// The model's name, as `vlunet bundle list` gives it.
+    name: String,
+
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[cfg(unix)]
+impl SlotArgs {
+    fn open(&self) -> Result<Slot> {
+        self.store.open().slot(&self.name)
     }
 }
 

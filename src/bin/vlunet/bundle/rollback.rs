@@ -1,6 +1,6 @@
 //! `vlunet bundle rollback`
 
-use super::StoreArgs;
+use super::SlotArgs;
 use crate::output;
 use vlunet::Result;
 
@@ -10,15 +10,12 @@ use vlunet::Result;
 /// model that the program came with follows.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The model's name, as `vlunet bundle list` gives it.
-    name: String,
-
     #[command(flatten)]
-    store: StoreArgs,
+    slot: SlotArgs,
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let (from, to) = args.store.open().slot(&args.name)?.roll_back()?;
+    let (from, to) = args.slot.open()?.roll_back()?;
     let to = to.as_deref().unwrap_or("none: the model that the program came with is used after a restart");
-    output::line(format!("{} {from} -> {to}", args.name))
+    output::line(format!("{} {from} -> {to}", args.slot.name))
 }
