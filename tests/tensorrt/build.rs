@@ -1,7 +1,6 @@
 //! The repository's own build script, from here.
 
-// Its `main` is for the program.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "its `main` is for the program")]
 #[path = "../../build.rs"]
 mod repository;
 

@@ -3,7 +3,7 @@
 
 use super::logger::Mark;
 use super::shim::{self, Build, Built, Dims, Handle, Memory};
-use super::{Device, Dtype, Options, guard};
+use super::{Device, Dtype, Engine, Options, guard};
 use crate::{Error, Result};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{self, AssertUnwindSafe};
@@ -49,61 +49,72 @@ pub struct Plan {
     pub pinned_layers: usize,
 }
 
-/// Builds a plan; none where `on_progress` stopped it.
-pub(super) fn build(
-    device: &Device,
-    onnx: &[u8],
-    options: &Options,
-    timing: &[u8],
-    on_progress: OnProgress<'_>,
-) -> Result<Option<Plan>> {
-    options.check()?;
-    let library = device.library();
-    let create_parser = library.parser();
-    let create_builder = library.create_builder()?;
-    let create_parser = create_parser?;
-    let names = names(options)?;
-    let ranges = ranges(options, &names)?;
-    let watch = Watch { on_progress, stopped: AtomicBool::new(false) };
-    let narrow = i32::from(options.dtype != Dtype::Fp32);
-    let too_many = |what: &str| Error::Input(format!("{what} is beyond what TensorRT takes"));
-    let request = Build {
-        onnx: onnx.as_ptr().cast(),
-        onnx_size: onnx.len(),
-        ranges: ranges.as_ptr(),
-        range_count: ranges.len(),
-        profile_count: i32::try_from(options.profiles.len()).map_err(|_| too_many("that many sizes"))?,
-        workspace: options.workspace.unwrap_or(0),
-        fp16: narrow,
-        int8: i32::from(options.dtype == Dtype::Int8),
-        tf32: i32::from(options.tf32),
-        pin: i32::from(options.pin_normalisation),
-        lean: i32::from(options.lean),
-        dla_core: options.dla_core.map_or(Ok(-1), i32::try_from).map_err(|_| too_many("that DLA core"))?,
-        optimization_level: options.optimization_level.map_or(-1, i32::from),
-        timing: timing.as_ptr().cast(),
-        timing_size: timing.len(),
-        create_parser,
-        progress: on_event,
-        progress_context: ptr::from_ref(&watch).cast_mut().cast(),
-    };
-    let empty = Memory { handle: ptr::null_mut(), data: ptr::null(), size: 0 };
-    let mut built = Built { step: -1, pinned: 0, plan: empty, timing: empty };
+impl Engine {
+    /// Builds a plan from an ONNX file, the variant of [`Dtype::variant`];
+    /// none where `on_progress` stopped it. It takes minutes. `timing` is what an earlier build on
+    /// this GPU gave, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] with TensorRT's own words; [`Error::Input`] where the options make no sense.
+    pub fn build(
+        device: &Device,
+        onnx: &[u8],
+        options: &Options,
+        timing: &[u8],
+        on_progress: OnProgress<'_>,
+    ) -> Result<Option<Plan>> {
+        options.check()?;
+        let library = device.library();
+        let create_parser = library.parser();
+        let create_builder = library.create_builder()?;
+        let create_parser = create_parser?;
+        let names = names(options)?;
+        let ranges = ranges(options, &names)?;
+        let watch = Watch { on_progress, stopped: AtomicBool::new(false) };
+        let narrow = i32::from(options.dtype != Dtype::Fp32);
+        let too_many = |what: &str| Error::Input(format!("{what} is beyond what TensorRT takes"));
+        let request = Build {
+            onnx: onnx.as_ptr().cast(),
+            onnx_size: onnx.len(),
+            ranges: ranges.as_ptr(),
+            range_count: ranges.len(),
+            profile_count: i32::try_from(options.profiles.len()).map_err(|_| too_many("that many sizes"))?,
+            workspace: options.workspace.unwrap_or(0),
+            fp16: narrow,
+            int8: i32::from(options.dtype == Dtype::Int8),
+            tf32: i32::from(options.tf32),
+            pin: i32::from(options.pin_normalisation),
+            lean: i32::from(options.lean),
+            dla_core: options
+                .dla_core
+                .map_or(Ok(-1), i32::try_from)
+                .map_err(|_| too_many("that DLA core"))?,
+            optimization_level: options.optimization_level.map_or(-1, i32::from),
+            timing: timing.as_ptr().cast(),
+            timing_size: timing.len(),
+            create_parser,
+            progress: on_event,
+            progress_context: ptr::from_ref(&watch).cast_mut().cast(),
+        };
+        let empty = Memory { handle: ptr::null_mut(), data: ptr::null(), size: 0 };
+        let mut built = Built { step: -1, pinned: 0, plan: empty, timing: empty };
 
-    let builder = guard::made(&device.gpu, "builder", create_builder)?;
-    let mark = Mark::now();
-    // SAFETY: the builder was just made, and goes over to the shim. All that the request points to
-    // lives until the call returns, and nothing of TensorRT's keeps it.
-    let outcome = unsafe { (library.api.build)(builder.as_ptr(), &request, &mut built) };
-    // Both are taken, or they would be lost.
-    let [plan, timing] = [built.plan, built.timing].map(|memory| take(memory, library.api.memory_destroy));
-    match outcome {
-        shim::OK => {
-            let pinned_layers = usize::try_from(built.pinned).unwrap_or(0);
-            Ok(Some(Plan { bytes: plan, timing, pinned_layers }))
+        let builder = guard::made(&device.gpu, "builder", create_builder)?;
+        let mark = Mark::now();
+        // SAFETY: the builder was just made, and goes over to the shim. All that the request points to
+        // lives until the call returns, and nothing of TensorRT's keeps it.
+        let outcome = unsafe { (library.api.build)(builder.as_ptr(), &request, &mut built) };
+        // Both are taken, or they would be lost.
+        let [plan, timing] =
+            [built.plan, built.timing].map(|memory| take(memory, library.api.memory_destroy));
+        match outcome {
+            shim::OK => {
+                let pinned_layers = usize::try_from(built.pinned).unwrap_or(0);
+                Ok(Some(Plan { bytes: plan, timing, pinned_layers }))
+            }
+            _ if watch.stopped.load(Ordering::Relaxed) => Ok(None),
+            outcome => Err(failure(outcome, built.step, mark.any())),
         }
-        _ if watch.stopped.load(Ordering::Relaxed) => Ok(None),
-        outcome => Err(failure(outcome, built.step, mark.any())),
     }
 }
 

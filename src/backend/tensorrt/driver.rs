@@ -94,8 +94,8 @@ impl Driver {
 
     fn start(name: &str) -> Result<Self, Reason> {
         // SAFETY: the driver's initialisers ask nothing of the caller.
-        let library =
-            unsafe { Library::open(Some(name), RTLD_NOW) }.map_err(|e| Reason::NoDriver(why(&e)))?;
+        let library = unsafe { Library::open(Some(name), RTLD_NOW) };
+        let library = library.map_err(|e| Reason::NoDriver(why(&e)))?;
         let entries = Entries::of(&library)?;
         // The driver has threads of its own once it is started.
         std::mem::forget(library);

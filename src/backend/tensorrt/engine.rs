@@ -2,9 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::logger::Mark;
-use super::options::Options;
 use super::shim::{self, Api, Dims, Handle};
-use super::{Device, OnProgress, Plan, Session, builder, guard};
+use super::{Device, Session, guard};
 use crate::{Error, Result};
 use std::ffi::{CStr, CString, c_void};
 use std::ptr;
@@ -113,22 +112,6 @@ unsafe impl Send for Engine {}
 unsafe impl Sync for Engine {}
 
 impl Engine {
-    /// Builds a plan from an ONNX file, the variant of [`Dtype::variant`](super::Dtype::variant);
-    /// none where `on_progress` stopped it. It takes minutes. `timing` is what an earlier build on
-    /// this GPU gave, or nothing.
-    ///
-    /// # Errors
-    /// [`Error::Gpu`] with TensorRT's own words; [`Error::Input`] where the options make no sense.
-    pub fn build(
-        device: &Device,
-        onnx: &[u8],
-        options: &Options,
-        timing: &[u8],
-        on_progress: OnProgress<'_>,
-    ) -> Result<Option<Plan>> {
-        builder::build(device, onnx, options, timing, on_progress)
-    }
-
     /// Loads a plan that was built here, on the DLA core that it was built for.
     ///
     /// A plan is code: only those that [`Cache`](super::Cache) gives, or that were just built, are to

@@ -121,6 +121,7 @@ impl Library {
         };
         // SAFETY: of this type in 10 and 11.
         let create_runtime = unsafe { symbol(&file, "createInferRuntime_INTERNAL") };
+        // SAFETY: the same.
         let create_builder = unsafe { symbol(&file, "createInferBuilder_INTERNAL") };
         mem::forget(file);
         // SAFETY: the function lives as long as the program.
@@ -183,8 +184,8 @@ impl Library {
             let beside = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let path = beside.map_or_else(|| PathBuf::from(&name), |folder| folder.join(&name));
             // SAFETY: as for TensorRT itself, which it takes.
-            let file =
-                unsafe { File::open(Some(&path), libloading::os::unix::RTLD_LAZY) }.map_err(|e| why(&e))?;
+            let file = unsafe { File::open(Some(&path), libloading::os::unix::RTLD_LAZY) };
+            let file = file.map_err(|e| why(&e))?;
             // SAFETY: of this type in 10 and 11.
             let create = unsafe { symbol(&file, "createNvOnnxParser_INTERNAL") };
             mem::forget(file);

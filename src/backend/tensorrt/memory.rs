@@ -75,8 +75,8 @@ impl DeviceMemory {
         gpu.make_current()?;
         let (mut address, bytes) = (0, bytes.max(1));
         // SAFETY: writes the address of memory that `Self` owns.
-        gpu.driver
-            .check("take GPU memory", unsafe { (gpu.driver.entries.memory_alloc)(&mut address, bytes) })?;
+        let code = unsafe { (gpu.driver.entries.memory_alloc)(&mut address, bytes) };
+        gpu.driver.check("take GPU memory", code)?;
         Ok(Self { gpu: Arc::clone(gpu), address, bytes })
     }
 

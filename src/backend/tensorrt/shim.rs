@@ -163,13 +163,14 @@ unsafe extern "C" {
 
 /// The shim for a major version.
 pub(super) fn api(major: u32) -> Option<&'static Api> {
+    let api = match major {
+        10 => vlunet_trt10_api,
+        11 => vlunet_trt11_api,
+        _ => return None,
+    };
     // SAFETY: each gives the address of a constant of the layout above, whose sizes the
     // tests hold against the shim's.
-    match major {
-        10 => unsafe { vlunet_trt10_api().as_ref() },
-        11 => unsafe { vlunet_trt11_api().as_ref() },
-        _ => None,
-    }
+    unsafe { api().as_ref() }
 }
 
 #[cfg(test)]

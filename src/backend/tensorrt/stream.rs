@@ -70,8 +70,8 @@ impl Stream {
         gpu.make_current()?;
         let mut raw = ptr::null_mut();
         // SAFETY: writes a stream, which `Self` owns.
-        gpu.driver
-            .check("begin a stream", unsafe { (gpu.driver.entries.stream_create)(&mut raw, NON_BLOCKING) })?;
+        let code = unsafe { (gpu.driver.entries.stream_create)(&mut raw, NON_BLOCKING) };
+        gpu.driver.check("begin a stream", code)?;
         Ok(Self { gpu: Arc::clone(gpu), raw })
     }
 
@@ -129,8 +129,8 @@ impl Stream {
         let worked = work();
         let mut graph = ptr::null_mut();
         // SAFETY: begun above; writes a graph or null.
-        let ended =
-            self.check("record a graph", unsafe { (entries.stream_end_capture)(self.raw, &mut graph) });
+        let code = unsafe { (entries.stream_end_capture)(self.raw, &mut graph) };
+        let ended = self.check("record a graph", code);
         let made = worked.and(ended).and_then(|()| {
             let mut raw = ptr::null_mut();
             // SAFETY: a graph that was just recorded.
