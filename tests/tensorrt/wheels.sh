@@ -17,23 +17,15 @@ skip() { echo "skipped: TensorRT's lean libraries for $target: $1"; exit 0; }
 cargo=(cargo)
 case $target in
   x86_64-unknown-linux-gnu) platform=manylinux_2_28_x86_64 debian=amd64 ;;
-  aarch64-unknown-linux-gnu)
-    platform=manylinux_2_35_aarch64 debian=arm64
-    if ! { command -v aarch64-linux-gnu-g++ && command -v qemu-aarch64-static; } >/dev/null && [ "$(id -u)" = 0 ]; then
-      { apt-get update && apt-get install -y --no-install-recommends g++-aarch64-linux-gnu libc6-dev-arm64-cross \
-        qemu-user-static; } >/dev/null 2>&1 || true
-    fi
-    command -v aarch64-linux-gnu-g++ >/dev/null || skip "there is no aarch64-linux-gnu-g++"
-    command -v qemu-aarch64-static >/dev/null || skip "there is no qemu-aarch64-static"
-    rustup target list --installed 2>/dev/null | grep -qx "$target" || rustup target add "$target" >/dev/null 2>&1 ||
-      skip "there is no standard library of Rust's"
-    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64-static
-    export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu
-    ;;
+  aarch64-unknown-linux-gnu) platform=manylinux_2_35_aarch64 debian=arm64 ;;
   *) echo "$target is not known here" >&2; exit 2 ;;
 esac
-[ "$target" = "$(rustc -vV | sed -n 's/^host: //p')" ] || cargo+=(--config "build.target='$target'")
+if [ "$target" != "$(rustc -vV | sed -n 's/^host: //p')" ]; then
+  . ../../cross/targets.sh
+  use_target "$target"
+  have_tools c++ && have_tools run || skip "$missing isn't here"
+  cargo+=(--config "build.target='$target'")
+fi
 
 # The backend's own tests, wheels or not.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-../../target}/tensorrt"
