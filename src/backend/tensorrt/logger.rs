@@ -102,8 +102,16 @@ mod tests {
     use super::super::shim;
     use super::*;
 
+    /// The errors are the process's: who gives some and looks for those of others does so alone.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    fn alone() -> MutexGuard<'static, ()> {
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[test]
     fn an_error_is_found_by_the_thread_that_it_came_to_and_by_others() {
+        let _alone = alone();
         let mark = Mark::now();
         assert_eq!(mark.own(), None);
         thread::spawn(|| take(1, "from a thread of\n TensorRT")).join().unwrap();
@@ -121,6 +129,7 @@ mod tests {
 
     #[test]
     fn the_shim_passes_on_what_its_logger_gets() {
+        let _alone = alone();
         for major in [10, 11] {
             let api = shim::api(major).unwrap();
             // SAFETY: a logger is called as TensorRT calls it, by its vtable: `log` is the first
