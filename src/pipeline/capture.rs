@@ -4,7 +4,6 @@
 use super::shared::{OpenSource, PATIENCE, Pulse, Shared};
 use crate::frame::Frame;
 use crate::source::{Event, Source};
-use std::hash::{DefaultHasher, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -164,32 +163,35 @@ impl Reader<'_> {
 /// Whether the picture stands still: no real sensor gives the same bytes twice.
 #[derive(Default)]
 struct Stillness {
-    digest: u64,
-    since: Option<Instant>,
+    /// The picture that is there, and since when. Held, not digested: to compare all of it ends at
+    /// the first byte that differs, while samples may miss the only digit of a clock that moves.
+    picture: Option<(Arc<Frame>, Instant)>,
     still: bool,
     /// The picture that opening anew did not help against.
-    given_up: Option<u64>,
+    given_up: Option<Arc<Frame>>,
 }
 
 impl Stillness {
     /// Takes a frame; true when the same was there for [`STALL`].
-    fn frozen(&mut self, frame: &Frame, now: Instant) -> bool {
-        let mut hasher = DefaultHasher::new();
-        // A prime step, so that the samples wander over columns and channels.
-        frame.rgb.iter().step_by(499).for_each(|&byte| hasher.write_u8(byte));
-        let digest = hasher.finish();
-        if digest != self.digest {
-            (self.digest, self.since, self.still) = (digest, Some(now), false);
-            return false;
+    fn frozen(&mut self, frame: &Arc<Frame>, now: Instant) -> bool {
+        match &self.picture {
+            Some((picture, since)) if picture.rgb == frame.rgb => {
+                let frozen = now.duration_since(*since) >= STALL;
+                self.still |= frozen;
+                frozen
+            }
+            _ => {
+                (self.picture, self.still) = (Some((Arc::clone(frame), now)), false);
+                false
+            }
         }
-        let frozen = self.since.is_some_and(|since| now.duration_since(since) >= STALL);
-        self.still |= frozen;
-        frozen
     }
 
     /// Whether to open the source anew: once for each picture that stands still.
     fn reopen(&mut self) -> bool {
-        self.given_up.replace(self.digest) != Some(self.digest)
+        let Some((picture, _)) = &self.picture else { return false };
+        let before = self.given_up.replace(Arc::clone(picture));
+        before.is_none_or(|before| before.rgb != picture.rgb)
     }
 }
 
@@ -202,13 +204,16 @@ mod tests {
         let mut stillness = Stillness::default();
         let start = Instant::now();
         let at = |ms: u64| start + Duration::from_millis(ms);
-        let mut frame = Frame::black(64, 36);
-        assert!(!stillness.frozen(&frame, at(0)));
-        assert!(!stillness.frozen(&frame, at(1000)));
-        assert!(stillness.frozen(&frame, at(1900)) && stillness.reopen());
-        assert!(stillness.frozen(&frame, at(2000)) && !stillness.reopen());
-        frame.rgb.fill(1);
-        assert!(!stillness.frozen(&frame, at(2100)) && !stillness.still);
-        assert!(stillness.frozen(&frame, at(4000)) && stillness.reopen());
+        let frame = |value: u8| {
+            let mut frame = Frame::black(64, 36);
+            frame.rgb[4001] = value;
+            Arc::new(frame)
+        };
+        assert!(!stillness.frozen(&frame(0), at(0)));
+        assert!(!stillness.frozen(&frame(0), at(1000)));
+        assert!(stillness.frozen(&frame(0), at(1900)) && stillness.reopen());
+        assert!(stillness.frozen(&frame(0), at(2000)) && !stillness.reopen());
+        assert!(!stillness.frozen(&frame(1), at(2100)) && !stillness.still, "one byte has changed");
+        assert!(stillness.frozen(&frame(1), at(4000)) && stillness.reopen());
     }
 }
