@@ -1,12 +1,12 @@
 //! A model as read, before its input sizes are known.
 
-use super::{Session, error, executor, guarded, lower};
+use super::threads::{self, Pool};
+use super::{Session, error, guarded, lower};
 use crate::backend::Options;
 use crate::onnx::edit::Edit;
 use crate::{Error, Result};
 use half::f16;
 use std::collections::HashMap;
-use std::sync::Arc;
 use tract_onnx::model::ParseResult;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
@@ -19,7 +19,7 @@ pub struct Model {
     outputs: Vec<String>,
     integers: Vec<String>,
     graph: InferenceModel,
-    executor: multithread::Executor,
+    pool: Pool,
 }
 
 /// An input's name and shape.
@@ -58,8 +58,8 @@ impl Model {
         if let Some(missing) = unresolved_inputs.first() {
             return Err(unreadable(&format!("nothing gives {missing}")));
         }
-        let executor = executor(options.threads);
-        let model = Self { name: name.into(), inputs, outputs, integers: Vec::new(), graph, executor };
+        let pool = threads::pool(options.threads);
+        let model = Self { name: name.into(), inputs, outputs, integers: Vec::new(), graph, pool };
         Ok((model, outlets_by_name))
     }
 
@@ -84,11 +84,8 @@ impl Model {
     }
 
     /// The threads that it runs on, if not the caller's.
-    pub(in super::super) fn pool(&self) -> Option<Arc<rayon::ThreadPool>> {
-        match &self.executor {
-            multithread::Executor::MultiThread(pool) => Some(Arc::clone(pool)),
-            _ => None,
-        }
+    pub(in super::super) fn pool(&self) -> Pool {
+        self.pool.clone()
     }
 
     /// The inputs in the file's order, with these shapes.
@@ -106,10 +103,10 @@ impl Model {
     /// take.
     pub fn session(&self, shapes: &[(&str, &[usize])]) -> Result<Session> {
         let (graph, inputs) = self.at(shapes)?;
-        let run = RunOptions { executor: Some(self.executor.clone()), ..Default::default() };
+        let run = RunOptions { executor: Some(threads::executor(&self.pool)), ..Default::default() };
         let what = format!("{} does not fit inputs {shapes:?}", self.name);
         let plan = guarded(&what, || graph.into_optimized()?.into_runnable_with_options(&run))?;
-        Ok(Session::new(&self.name, inputs, &self.outputs, plan))
+        Ok(Session::new(&self.name, inputs, &self.outputs, plan, self.pool.clone()))
     }
 
     /// What the values of a file's graph are at these input shapes, by name, as far as it can be

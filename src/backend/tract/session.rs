@@ -1,5 +1,6 @@
 //! A model at fixed input shapes, ready to run.
 
+use super::threads::{self, Pool};
 use super::{error, guarded};
 use crate::backend::Input;
 use crate::{Error, Result};
@@ -12,6 +13,7 @@ pub struct Session {
     inputs: Vec<(String, Vec<usize>)>,
     outputs: Vec<String>,
     plan: Arc<TypedRunnableModel>,
+    pool: Pool,
 }
 
 impl Session {
@@ -20,8 +22,9 @@ impl Session {
         inputs: Vec<(String, Vec<usize>)>,
         outputs: &[String],
         plan: Arc<TypedRunnableModel>,
+        pool: Pool,
     ) -> Self {
-        Self { name: name.into(), inputs, outputs: outputs.to_vec(), plan }
+        Self { name: name.into(), inputs, outputs: outputs.to_vec(), plan, pool }
     }
 
     /// Runs the model on inputs given by name, in any order.
@@ -49,7 +52,8 @@ impl Session {
             };
             values.push(tensor.into_tvalue());
         }
-        let values = guarded(&format!("running {}", self.name), || self.plan.run(values))?;
+        let run = || threads::within(&self.pool, || self.plan.run(values));
+        let values = guarded(&format!("running {}", self.name), run)?;
         Ok(Outputs { session: self, values })
     }
 }

@@ -12,10 +12,10 @@ pub(super) use fused::{Gate, Mix, NormEncode};
 pub(super) use gram::{IntGram, Part};
 pub(super) use matmul::IntMatMul;
 
+use super::threads;
 use crate::backend::kernels::Shared;
 use crate::backend::kernels::int8::{Byte, Output};
 use rayon::prelude::*;
-use tract_linalg::multithread::{Executor, current_tract_executor};
 use tract_onnx::prelude::tract_itertools::Itertools;
 use tract_onnx::tract_hir::internal::*;
 
@@ -63,8 +63,8 @@ fn bytes(tensor: &Tensor) -> TractResult<(&[u8], Byte)> {
 /// Does `work` for each of `0..count` on the threads that the run has, each with scratch of its
 /// own.
 fn in_parallel<S: Default>(count: usize, work: impl Fn(usize, &mut S) + Send + Sync) {
-    match current_tract_executor() {
-        Executor::MultiThread(pool) if count > 1 => {
+    match threads::current() {
+        Some(pool) if count > 1 => {
             pool.install(|| (0..count).into_par_iter().for_each_init(S::default, |s, at| work(at, s)));
         }
         _ => {
