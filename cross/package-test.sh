@@ -93,9 +93,12 @@ in_root bash -n /usr/share/bash-completion/completions/vlunet
 in_root test -s /usr/share/zsh/vendor-completions/_vlunet -a -s /usr/share/fish/vendor_completions.d/vlunet.fish
 in_root bash -c '. /usr/share/bash-completion/completions/vlunet; COMP_WORDS=(vlunet res) COMP_CWORD=1; _vlunet vlunet res vlunet; [ "${COMPREPLY[*]}" = restore ]' ||
   fail "bash completes nothing"
-said=$(in_root systemd-analyze verify /usr/lib/systemd/system/vlunet.service 2>&1 | grep -i vlunet || true)
-[ -z "$said" ] || fail "the unit: $said"
-in_root test ! -e /etc/systemd/system/multi-user.target.wants/vlunet.service || fail "it is enabled by itself"
+for unit in vlunet.service vlunet-update.service vlunet-update.timer; do
+  in_root test -s "/usr/lib/systemd/system/$unit" || fail "no $unit"
+  said=$(in_root systemd-analyze verify "/usr/lib/systemd/system/$unit" 2>&1 | grep -i vlunet || true)
+  [ -z "$said" ] || fail "the unit: $said"
+done
+[ -z "$(find "$root/etc/systemd/system" -path '*.wants/vlunet*')" ] || fail "it is enabled by itself"
 for format in int8 f16 f32; do
   in_root test -s "/usr/share/vlunet/models/nano/restorer.$format.onnx" || fail "no model in $format"
 done

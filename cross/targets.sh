@@ -49,9 +49,9 @@ have_tools() {
 }
 
 # The same, ending the script where it isn't.
-need_tools() {
-  have_tools "$1" || { echo "error: $missing isn't here" >&2; exit 1; }
-}
+need_tools() { have_tools "$1" || lacking; }
+need_cargo_deb() { have_cargo_deb || lacking; }
+lacking() { echo "error: $missing isn't here" >&2; exit 1; }
 
 # The same bytes from any folder: no path of this machine is left in the program.
 same_bytes_anywhere() {
@@ -77,12 +77,12 @@ program_of() {
 }
 
 # cargo-deb, of one version, kept in a cache of its own.
-need_cargo_deb() {
+have_cargo_deb() {
   local tools=$HOME/.cache/vlunet-tools wanted=3.8.0
   export PATH=$tools/bin:$PATH
   [ "$(cargo deb --version 2>/dev/null)" = "$wanted" ] ||
     CARGO_TARGET_DIR=$tools/build cargo install --quiet --locked --root "$tools" "cargo-deb@$wanted" ||
-    { echo "error: cargo-deb $wanted can't be had (cargo install cargo-deb)" >&2; exit 1; }
+    { missing="cargo-deb $wanted (cargo install cargo-deb)"; return 1; }
   rm -rf "$tools/build"
 }
 

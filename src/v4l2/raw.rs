@@ -4,6 +4,7 @@
 
 use super::formats::SizeInfo;
 use rustix::fd::{AsFd, AsRawFd};
+use std::ffi::c_long;
 use std::io;
 use std::marker::PhantomData;
 use std::mem::zeroed;
@@ -377,7 +378,7 @@ impl Mapping {
         call(&fd, QUERYBUF, &mut argument)?;
         let length = argument.length as usize;
         // SAFETY: with memory MMAP the kernel filled the offset.
-        let offset = i64::from(unsafe { argument.m.offset });
+        let offset = unsafe { argument.m.offset } as c_long;
         /// `PROT_READ | PROT_WRITE` and `MAP_SHARED`, the same on all of Linux.
         const PROTECTION: i32 = 3;
         const SHARED: i32 = 1;

@@ -53,6 +53,10 @@ pub(crate) enum Form {
 impl Form {
     /// All that this processor has, the widest last.
     pub(crate) fn available() -> Vec<Self> {
+        #[cfg_attr(
+            not(any(target_arch = "x86_64", target_arch = "aarch64")),
+            expect(unused_mut, reason = "one form")
+        )]
         let mut forms = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
