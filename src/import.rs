@@ -102,8 +102,12 @@ fn vlm_head(config: &ClipConfig, weights: &Weights, options: &Options) -> Result
         let row = row.to_shape(DEGRADATION_DIM).map_err(|e| Error::Model(format!("the text tower: {e}")))?;
         features.push_row(row.view()).map_err(|e| Error::Model(format!("the text tower: {e}")))?;
     }
-    let manifest =
-        VlmManifest { config: config.clone(), preprocessing: Preprocessing::clip(), text_share: 0.0 };
+    let manifest = VlmManifest {
+        config: config.clone(),
+        preprocessing: Preprocessing::clip(),
+        text_share: 0.0,
+        temperature: 1.0,
+    };
     Ok(Head {
         vlm: (manifest, onnx::image_tower(config, weights)?),
         prompts: PAPER_PROMPTS.map(|(text, task)| Prompt { text: text.into(), task }).to_vec(),

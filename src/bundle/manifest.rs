@@ -75,6 +75,19 @@ pub struct VlmManifest {
     /// is small is less sure than the prompts that its restorer was trained with.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub text_share: f32,
+    /// What the logits are divided by before they become probabilities, which are as high then as
+    /// the head is right (`vlunet-train exam` finds it). d_I doesn't depend on it.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub temperature: f32,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_one(temperature: &f32) -> bool {
+    *temperature == 1.0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -215,6 +228,9 @@ impl Manifest {
             }
             if !(0.0..=1.0).contains(&vlm.text_share) {
                 return Err("its text_share is no number of 0 to 1".into());
+            }
+            if !(0.1..=10.0).contains(&vlm.temperature) {
+                return Err("its temperature is no number of 0.1 to 10".into());
             }
         }
         if self.variants.is_empty() {

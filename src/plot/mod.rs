@@ -1,12 +1,15 @@
-//! Pictures (SVG) of what was measured: curves over steps, what was taken for what, and bars.
+//! Pictures (SVG) of what was measured: curves over steps, what was taken for what, how far
+//! probabilities can be believed, and bars.
 
 mod bars;
 mod curves;
 mod matrix;
+mod reliability;
 
 pub use bars::{Bar, bars};
 pub use curves::{Axis, Curve, curves};
 pub use matrix::matrix;
+pub use reliability::{Reliability, reliability};
 
 use crate::{Error, Result, atomic_file};
 use plotters::prelude::{DrawingAreaErrorKind, IntoDrawingArea, SVGBackend, WHITE};

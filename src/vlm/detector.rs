@@ -14,6 +14,8 @@ pub struct Detector {
     preprocessing: Preprocessing,
     /// See [`VlmManifest::text_share`].
     text_share: f32,
+    /// See [`VlmManifest::temperature`].
+    temperature: f32,
     prompts: Vec<Prompt>,
     text_features: Array2<f32>,
 }
@@ -32,9 +34,9 @@ pub struct Detection {
 pub struct Score {
     /// The prompt.
     pub prompt: Prompt,
-    /// d_I·d_T.
+    /// d_I·d_T, before the temperature.
     pub logit: f32,
-    /// Softmax over all prompts, in 0..=1.
+    /// Softmax over all prompts, at the bundle's temperature, in 0..=1.
     pub probability: f32,
 }
 
@@ -107,6 +109,7 @@ impl Detector {
             image_size: side,
             preprocessing: manifest.preprocessing.clone(),
             text_share: manifest.text_share,
+            temperature: manifest.temperature,
             text_features: text_features.clone(),
             prompts: prompts.to_vec(),
         })
@@ -140,7 +143,10 @@ impl Detector {
 
     fn scores(&self, degradation: &Degradation) -> Vec<Score> {
         let logits = self.text_features.dot(&ArrayView1::from(degradation.as_slice()));
-        let each = self.prompts.iter().zip(logits.iter().zip(softmax(logits.view())));
+        let each = self
+            .prompts
+            .iter()
+            .zip(logits.iter().zip(softmax(logits.iter().map(|logit| logit / self.temperature))));
         each.map(|(prompt, (&logit, probability))| Score { prompt: prompt.clone(), logit, probability })
             .collect()
     }
@@ -148,23 +154,27 @@ impl Detector {
     /// d_I and the mean of the degradations' text vectors by their probabilities. "Clear" is left
     /// out: that a picture may be clear says nothing about how to restore it if it isn't.
     fn drawn_to_text(&self, seen: &Degradation, scores: &[Score], share: f32) -> Result<Degradation> {
-        let weight = |score: &Score| if score.prompt.task == Task::Clear { 0.0 } else { score.probability };
-        let total: f32 = scores.iter().map(weight).sum();
+        // Without the temperature: restorers are trained on these vectors.
+        let probabilities = softmax(scores.iter().map(|score| score.logit));
+        let degraded = scores.iter().map(|score| score.prompt.task != Task::Clear);
+        let weights: Vec<f32> =
+            probabilities.iter().zip(degraded).map(|(p, degraded)| if degraded { *p } else { 0.0 }).collect();
+        let total: f32 = weights.iter().sum();
         if total <= f32::EPSILON {
             return Ok(seen.clone());
         }
         let mut vector: Vec<f32> = seen.as_slice().iter().map(|value| value * (1.0 - share)).collect();
-        for (text, score) in self.text_features.outer_iter().zip(scores) {
-            let weight = share * weight(score) / total;
+        for (text, weight) in self.text_features.outer_iter().zip(weights) {
+            let weight = share * weight / total;
             vector.iter_mut().zip(text).for_each(|(value, text)| *value += weight * text);
         }
         Degradation::new(vector)
     }
 }
 
-fn softmax(logits: ArrayView1<'_, f32>) -> Vec<f32> {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
+fn softmax(logits: impl Iterator<Item = f32> + Clone) -> Vec<f32> {
+    let highest = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.map(|logit| (logit - highest).exp()).collect();
     let total: f32 = powers.iter().sum();
     powers.iter().map(|power| power / total).collect()
 }
@@ -187,8 +197,9 @@ mod tests {
             let noise = (state >> 8) as f32 / (1 << 24) as f32 - 0.5;
             ((x + y) as f32 / 224.0 + 0.4 * noise).clamp(0.0, 1.0)
         });
-        let [seen, half, whole] = [0.0, 0.5, 1.0].map(|text_share| {
-            let manifest = VlmManifest { text_share, ..bundle.manifest().vlm.clone().unwrap() };
+        let looks = [(0.0, 1.0), (0.5, 1.0), (1.0, 1.0), (1.0, 3.0)];
+        let [seen, half, whole, cool] = looks.map(|(text_share, temperature)| {
+            let manifest = VlmManifest { text_share, temperature, ..bundle.manifest().vlm.clone().unwrap() };
             let mut detector =
                 Detector::new(&manifest, &onnx, prompts.prompts(), texts, &Options::default()).unwrap();
             detector.detect(image.view()).unwrap()
@@ -198,6 +209,9 @@ mod tests {
             detection.scores.iter().map(|score| score.probability).collect()
         };
         assert_eq!(probabilities(&seen), probabilities(&whole));
+        // The temperature changes how sure it is, not what it takes the picture for, nor d_I.
+        assert_eq!((cool.label(), &cool.degradation), (whole.label(), &whole.degradation));
+        assert!(cool.confidence() < whole.confidence());
         let degraded: f32 =
             seen.scores.iter().filter(|s| s.prompt.task != Task::Clear).map(|s| s.probability).sum();
         for i in 0..DEGRADATION_DIM {

@@ -65,6 +65,7 @@ pub(super) fn executor(pool: &Pool) -> Executor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     #[test]
     fn a_run_has_its_threads_and_no_other() {
@@ -73,8 +74,8 @@ mod tests {
         let threads = || current().map(|pool| pool.current_num_threads());
         within(&two, || {
             assert_eq!(threads(), Some(2));
-            let panicked = std::panic::catch_unwind(|| within(&three, || panic!("as an engine may")));
-            assert!(panicked.is_err());
+            let panics = AssertUnwindSafe(|| within(&three, || panic!("as an engine may")));
+            assert!(catch_unwind(panics).is_err());
             assert_eq!(threads(), Some(2));
         });
         assert!(current().is_none());

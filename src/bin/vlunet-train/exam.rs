@@ -28,6 +28,10 @@ pub struct Args {
     /// Where the confusion matrix is drawn (SVG).
     #[arg(short, long, value_name = "FILE", default_value = "confusion.svg")]
     output: PathBuf,
+
+    /// Where the reliability diagram is drawn (SVG): how often the head is right, by how sure it is.
+    #[arg(long, value_name = "FILE", default_value = "reliability.svg")]
+    reliability: PathBuf,
 }
 
 fn set(text: &str) -> Result<(Task, PathBuf), String> {
@@ -49,10 +53,13 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::Input("give some pictures by --set or --noisy".into()));
     }
     let run = HeadFolder::new(&args.head);
+    let mut temperature = 1.0;
     let mut detector = if run.state().exists() {
         Head::open(&run)?.detector(&Options::default())?
     } else {
-        Detector::open(&Bundle::open(&args.head)?, None, &Options::default())?
+        let bundle = Bundle::open(&args.head)?;
+        temperature = bundle.manifest().vlm.as_ref().map_or(1.0, |vlm| f64::from(vlm.temperature));
+        Detector::open(&bundle, None, &Options::default())?
     };
     let mut exam = Exam::default();
     for (sigma, path) in &args.noisy {
@@ -68,6 +75,20 @@ pub fn run(args: &Args) -> Result<()> {
     }
     print!("{exam}");
     println!("\n{:.1} % right, as the mean over the tasks", 100.0 * exam.confusion().accuracy());
+    let calibration = &exam.calibration;
+    let off = |temperature| {
+        let error = 100.0 * calibration.reliability(temperature).expected_error();
+        format!(
+            "off by {error:.1} % (surprise {:.3}) at temperature {temperature:.2}",
+            calibration.surprise(temperature)
+        )
+    };
+    println!(
+        "Probabilities are {}; {} they would be best.",
+        off(temperature),
+        off(calibration.best_temperature())
+    );
+    calibration.draw(&args.reliability, temperature)?;
     exam.draw(&args.output)
 }
 

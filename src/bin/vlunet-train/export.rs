@@ -18,6 +18,11 @@ pub struct Args {
     #[arg(long, value_name = "RUN|PATH|NAME")]
     head: String,
 
+    /// The temperature that makes the head's probabilities true, as exam finds it; the head's own
+    /// where not given.
+    #[arg(long, value_name = "NUMBER")]
+    temperature: Option<f32>,
+
     /// The bundle: a new folder, or a .vlu file.
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
@@ -56,8 +61,9 @@ pub fn run(args: &Args) -> Result<()> {
         metrics: args.metrics.as_ref().map(read).transpose()?,
     };
     let run = HeadFolder::new(&args.head);
-    let head =
+    let mut head =
         if run.state().exists() { Head::open(&run)? } else { Head::of_bundle(&Bundle::find(&args.head)?)? };
+    head.manifest.temperature = args.temperature.unwrap_or(head.manifest.temperature);
     export(&RunFolder::new(&args.run), head, &options)?.write(&args.output)?;
     println!("{}", args.output.display());
     Ok(())

@@ -1,5 +1,6 @@
 //! A head tried on sets of pictures: what it takes each for.
 
+use super::calibration::Calibration;
 use super::confusion::Confusion;
 use crate::Result;
 use crate::bundle::Task;
@@ -16,6 +17,8 @@ use std::path::Path;
 pub struct Exam {
     /// The sets in the order of their trial.
     pub sets: Vec<ExamSet>,
+    /// How far its probabilities can be believed.
+    pub calibration: Calibration,
 }
 
 /// One set of an [`Exam`].
@@ -50,6 +53,7 @@ impl Exam {
                 taken_for[at] += 1;
             }
             confidence += f64::from(detection.confidence());
+            self.calibration.add(is, &detection.scores);
             count += 1;
         }
         let confidence = confidence / f64::from(count.max(1));

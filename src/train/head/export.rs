@@ -105,7 +105,7 @@ impl Head {
         image.check_finite()?;
         let onnx = onnx::image_tower(&config, image)?;
         let preprocessing = preprocessing(&config.vision);
-        let manifest = VlmManifest { config, preprocessing, text_share: TEXT_SHARE };
+        let manifest = VlmManifest { config, preprocessing, text_share: TEXT_SHARE, temperature: 1.0 };
         Ok(Self { manifest, onnx, prompts, text_features, steps: None })
     }
 

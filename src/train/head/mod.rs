@@ -1,6 +1,7 @@
 //! Training of the VLM head: first the text side, so that d_T of each prompt is settled, then
 //! the image side, so that a picture's d_I lies at the d_T of what is wrong with it.
 
+mod calibration;
 mod confusion;
 mod conv_tower;
 mod exam;
@@ -24,6 +25,7 @@ mod twist;
 mod views;
 mod vit;
 
+pub use calibration::Calibration;
 pub use confusion::Confusion;
 pub use exam::{Exam, ExamSet};
 pub use export::Head;
