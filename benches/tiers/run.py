@@ -1,6 +1,6 @@
 """What each bundle restores, and what that costs: PSNR of real pictures against milliseconds of a frame.
 
-    python3 benches/tiers/run.py --binary target/release/vlunet --data ../shared/data/eval models/nano models/pico
+    python3 benches/tiers/run.py --binary target/release/vlunet --data ../shared/data/eval models/nano models/mine
 
 Writes benches/TIERS.md and docs/images/tiers.svg. Takes Python 3.11; matplotlib goes into a virtual
 environment (--venv). README.md has the rest.
