@@ -77,6 +77,26 @@ fn a_version_is_fetched_once() {
 }
 
 #[test]
+fn a_bundle_that_has_rotted_is_fetched_again() {
+    let (device, server) = both();
+    installed(&device, &server);
+    let slot = device.slot();
+    let entry = slot.confirm().unwrap();
+    unchanged(&device, &server);
+    server.requests();
+    let file = slot.path_of(&entry).join("restorer.f32.onnx");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    installed(&device, &server);
+    assert_eq!(server.requests(), ["GET /models/tiny.vlu HTTP/1.1"]);
+    assert_eq!((device.version(), slot.current()), ("1.0.0".into(), Some(entry)));
+    unchanged(&device, &server);
+}
+
+#[test]
 fn a_connection_that_breaks_off_is_gone_on_with() {
     let (device, server) = both();
     let size = server_size(&server);

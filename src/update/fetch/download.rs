@@ -3,10 +3,10 @@
 
 use super::Limits;
 use super::client::{Answer, Ask, Client, Trouble};
-use super::notes::{Notes, Refused, Validator};
+use super::notes::{InstalledAs, Notes, Refused, Validator};
 use crate::update::Store;
 use crate::update::disk::{lock_file, make_folder};
-use crate::update::install::Report;
+use crate::update::install::{Report, is_whole};
 use crate::update::owner::AsOwner;
 use crate::{Error, Result};
 use std::fs::File;
@@ -70,6 +70,15 @@ impl Download {
         let notes_path = folder.join("notes.toml");
         let notes = Notes::load(&notes_path, &shown);
         Ok(Self { part: folder.join("part.vlu"), notes_path, notes, shown, pieced: false, _lock: file })
+    }
+
+    /// Whether what was installed from here is the current bundle, and is damaged: the server's copy
+    /// mends it.
+    pub(super) fn has_rotted(&self, store: &Store) -> bool {
+        self.notes.installed_as.as_ref().is_some_and(|InstalledAs { model, entry }| {
+            let slot = store.slot(model);
+            slot.is_ok_and(|slot| slot.current().as_ref() == Some(entry) && !is_whole(&slot, entry))
+        })
     }
 
     /// Fetches what is missing; `again` also what was refused or installed before.
@@ -191,7 +200,11 @@ impl Download {
         let _owner = AsOwner::of(&self.part)?;
         let file = self.notes.part.clone();
         match (outcome, file) {
-            (Ok(_), file) => (self.notes.installed, self.notes.refused) = (file, None),
+            (Ok(report), file) => {
+                let installed = InstalledAs { model: report.model.clone(), entry: report.entry.clone() };
+                (self.notes.installed, self.notes.installed_as) = (file, Some(installed));
+                self.notes.refused = None;
+            }
             // Pieces may be of two files, or what a disk has kept that lost its power: it is fetched
             // once more.
             (Err(Error::Bundle { .. }), file) if self.pieced && self.notes.doubted != file => {

@@ -61,7 +61,11 @@ pub fn fetch(
     // Not a byte without a key: nothing could come of it.
     keys.require_any().map_err(Error::Input)?;
     let mut download = Download::open(store, &client)?;
-    match download.run(&client, limits, options.force)? {
+    let rotted = download.has_rotted(store);
+    if rotted {
+        log::warn!("what was installed from {} is damaged: it is fetched again", client.shown());
+    }
+    match download.run(&client, limits, options.force || rotted)? {
         Fetched::Unchanged => Ok(Outcome::Unchanged),
         Fetched::Refused(reason) => Err(Error::Input(format!(
             "{}: the server still has the bundle that was refused: {reason}",

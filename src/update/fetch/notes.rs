@@ -48,6 +48,9 @@ pub(super) struct Notes {
     /// Of the file that was installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) installed: Option<Validator>,
+    /// What it was installed as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) installed_as: Option<InstalledAs>,
     /// Of the file that was refused when it had come in pieces, which may not have been of one file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) doubted: Option<Validator>,
@@ -61,6 +64,14 @@ pub(super) struct Notes {
 pub(super) struct Refused {
     pub(super) file: Validator,
     pub(super) reason: String,
+}
+
+/// A model's name, and its entry in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InstalledAs {
+    pub(super) model: String,
+    pub(super) entry: String,
 }
 
 impl Notes {
