@@ -86,6 +86,7 @@ def gain(results):
 
 def draw(args, bundles, quality_of, cost_of, path):
     import matplotlib
+    import matplotlib.ticker
     matplotlib.use("svg")
     # No dates and no random ids: the same numbers are the same picture.
     matplotlib.rcParams.update({"svg.hashsalt": "vlunet", "svg.fonttype": "none", "font.size": 10})
@@ -97,6 +98,8 @@ def draw(args, bundles, quality_of, cost_of, path):
         for x, y, dtype in points:
             axes.annotate(dtype, (x, y), textcoords="offset points", xytext=(5, 6))
     axes.set_xscale("log")
+    for ticks in ("major", "minor"):
+        getattr(axes.xaxis, f"set_{ticks}_formatter")(matplotlib.ticker.StrMethodFormatter("{x:.0f}"))
     axes.set_xlabel(f"milliseconds for a frame of {args.size}, {args.threads} threads of {machine()}")
     axes.set_ylabel("PSNR above the input's, mean of six sets (dB)")
     axes.grid(True, which="both", alpha=0.3)
