@@ -163,8 +163,8 @@ impl Event {
         gpu.make_current()?;
         let mut raw = ptr::null_mut();
         // SAFETY: writes an event, which `Self` owns.
-        gpu.driver
-            .check("make an event", unsafe { (gpu.driver.entries.event_create)(&mut raw, SLEEPING) })?;
+        let code = unsafe { (gpu.driver.entries.event_create)(&mut raw, SLEEPING) };
+        gpu.driver.check("make an event", code)?;
         Ok(Self { gpu: Arc::clone(gpu), raw })
     }
 

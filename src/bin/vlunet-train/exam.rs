@@ -53,14 +53,15 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::Input("give some pictures by --set or --noisy".into()));
     }
     let run = HeadFolder::new(&args.head);
-    let mut temperature = 1.0;
-    let mut detector = if run.state().exists() {
-        Head::open(&run)?.detector(&Options::default())?
+    let (mut detector, temperature) = if run.state().exists() {
+        let head = Head::open(&run)?;
+        (head.detector(&Options::default())?, head.manifest.temperature)
     } else {
         let bundle = Bundle::open(&args.head)?;
-        temperature = bundle.manifest().vlm.as_ref().map_or(1.0, |vlm| f64::from(vlm.temperature));
-        Detector::open(&bundle, None, &Options::default())?
+        let temperature = bundle.manifest().vlm.as_ref().map_or(1.0, |vlm| vlm.temperature);
+        (Detector::open(&bundle, None, &Options::default())?, temperature)
     };
+    let temperature = f64::from(temperature);
     let mut exam = Exam::default();
     for (sigma, path) in &args.noisy {
         let noisy = folder::list(path, false)?

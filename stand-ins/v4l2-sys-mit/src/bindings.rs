@@ -13,10 +13,7 @@ pub struct timeval {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of timeval"][::std::mem::size_of::<timeval>() - 16usize];
-    ["Alignment of timeval"][::std::mem::align_of::<timeval>() - 8usize];
     ["Offset of field: timeval::tv_sec"][::std::mem::offset_of!(timeval, tv_sec) - 0usize];
-    ["Offset of field: timeval::tv_usec"][::std::mem::offset_of!(timeval, tv_usec) - 8usize];
 };
 pub type suseconds_t = __suseconds_t;
 pub type __s8 = ::std::os::raw::c_schar;
@@ -38,8 +35,6 @@ pub struct v4l2_edid {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of v4l2_edid"][::std::mem::size_of::<v4l2_edid>() - 40usize];
-    ["Alignment of v4l2_edid"][::std::mem::align_of::<v4l2_edid>() - 8usize];
     ["Offset of field: v4l2_edid::pad"][::std::mem::offset_of!(v4l2_edid, pad) - 0usize];
     ["Offset of field: v4l2_edid::start_block"]
         [::std::mem::offset_of!(v4l2_edid, start_block) - 4usize];
@@ -1886,10 +1881,6 @@ pub union v4l2_plane__bindgen_ty_1 {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of v4l2_plane__bindgen_ty_1"]
-        [::std::mem::size_of::<v4l2_plane__bindgen_ty_1>() - 8usize];
-    ["Alignment of v4l2_plane__bindgen_ty_1"]
-        [::std::mem::align_of::<v4l2_plane__bindgen_ty_1>() - 8usize];
     ["Offset of field: v4l2_plane__bindgen_ty_1::mem_offset"]
         [::std::mem::offset_of!(v4l2_plane__bindgen_ty_1, mem_offset) - 0usize];
     ["Offset of field: v4l2_plane__bindgen_ty_1::userptr"]
@@ -1899,16 +1890,10 @@ const _: () = {
 };
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of v4l2_plane"][::std::mem::size_of::<v4l2_plane>() - 64usize];
-    ["Alignment of v4l2_plane"][::std::mem::align_of::<v4l2_plane>() - 8usize];
     ["Offset of field: v4l2_plane::bytesused"]
         [::std::mem::offset_of!(v4l2_plane, bytesused) - 0usize];
     ["Offset of field: v4l2_plane::length"][::std::mem::offset_of!(v4l2_plane, length) - 4usize];
     ["Offset of field: v4l2_plane::m"][::std::mem::offset_of!(v4l2_plane, m) - 8usize];
-    ["Offset of field: v4l2_plane::data_offset"]
-        [::std::mem::offset_of!(v4l2_plane, data_offset) - 16usize];
-    ["Offset of field: v4l2_plane::reserved"]
-        [::std::mem::offset_of!(v4l2_plane, reserved) - 20usize];
 };
 #[repr(C)]
 #[derive(Copy, Clone)]
@@ -1937,10 +1922,6 @@ pub union v4l2_buffer__bindgen_ty_1 {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of v4l2_buffer__bindgen_ty_1"]
-        [::std::mem::size_of::<v4l2_buffer__bindgen_ty_1>() - 8usize];
-    ["Alignment of v4l2_buffer__bindgen_ty_1"]
-        [::std::mem::align_of::<v4l2_buffer__bindgen_ty_1>() - 8usize];
     ["Offset of field: v4l2_buffer__bindgen_ty_1::offset"]
         [::std::mem::offset_of!(v4l2_buffer__bindgen_ty_1, offset) - 0usize];
     ["Offset of field: v4l2_buffer__bindgen_ty_1::userptr"]
@@ -1969,25 +1950,12 @@ const _: () = {
 };
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of v4l2_buffer"][::std::mem::size_of::<v4l2_buffer>() - 88usize];
-    ["Alignment of v4l2_buffer"][::std::mem::align_of::<v4l2_buffer>() - 8usize];
     ["Offset of field: v4l2_buffer::index"][::std::mem::offset_of!(v4l2_buffer, index) - 0usize];
     ["Offset of field: v4l2_buffer::type_"][::std::mem::offset_of!(v4l2_buffer, type_) - 4usize];
     ["Offset of field: v4l2_buffer::bytesused"]
         [::std::mem::offset_of!(v4l2_buffer, bytesused) - 8usize];
     ["Offset of field: v4l2_buffer::flags"][::std::mem::offset_of!(v4l2_buffer, flags) - 12usize];
     ["Offset of field: v4l2_buffer::field"][::std::mem::offset_of!(v4l2_buffer, field) - 16usize];
-    ["Offset of field: v4l2_buffer::timestamp"]
-        [::std::mem::offset_of!(v4l2_buffer, timestamp) - 24usize];
-    ["Offset of field: v4l2_buffer::timecode"]
-        [::std::mem::offset_of!(v4l2_buffer, timecode) - 40usize];
-    ["Offset of field: v4l2_buffer::sequence"]
-        [::std::mem::offset_of!(v4l2_buffer, sequence) - 56usize];
-    ["Offset of field: v4l2_buffer::memory"][::std::mem::offset_of!(v4l2_buffer, memory) - 60usize];
-    ["Offset of field: v4l2_buffer::m"][::std::mem::offset_of!(v4l2_buffer, m) - 64usize];
-    ["Offset of field: v4l2_buffer::length"][::std::mem::offset_of!(v4l2_buffer, length) - 72usize];
-    ["Offset of field: v4l2_buffer::reserved2"]
-        [::std::mem::offset_of!(v4l2_buffer, reserved2) - 76usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -2061,16 +2029,12 @@ const _: () = {
 };
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of v4l2_framebuffer"][::std::mem::size_of::<v4l2_framebuffer>() - 48usize];
-    ["Alignment of v4l2_framebuffer"][::std::mem::align_of::<v4l2_framebuffer>() - 8usize];
     ["Offset of field: v4l2_framebuffer::capability"]
         [::std::mem::offset_of!(v4l2_framebuffer, capability) - 0usize];
     ["Offset of field: v4l2_framebuffer::flags"]
         [::std::mem::offset_of!(v4l2_framebuffer, flags) - 4usize];
     ["Offset of field: v4l2_framebuffer::base"]
         [::std::mem::offset_of!(v4l2_framebuffer, base) - 8usize];
-    ["Offset of field: v4l2_framebuffer::fmt"]
-        [::std::mem::offset_of!(v4l2_framebuffer, fmt) - 16usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -2080,8 +2044,6 @@ pub struct v4l2_clip {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of v4l2_clip"][::std::mem::size_of::<v4l2_clip>() - 24usize];
-    ["Alignment of v4l2_clip"][::std::mem::align_of::<v4l2_clip>() - 8usize];
     ["Offset of field: v4l2_clip::c"][::std::mem::offset_of!(v4l2_clip, c) - 0usize];
     ["Offset of field: v4l2_clip::next"][::std::mem::offset_of!(v4l2_clip, next) - 16usize];
 };
@@ -2098,18 +2060,11 @@ pub struct v4l2_window {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of v4l2_window"][::std::mem::size_of::<v4l2_window>() - 56usize];
-    ["Alignment of v4l2_window"][::std::mem::align_of::<v4l2_window>() - 8usize];
     ["Offset of field: v4l2_window::w"][::std::mem::offset_of!(v4l2_window, w) - 0usize];
     ["Offset of field: v4l2_window::field"][::std::mem::offset_of!(v4l2_window, field) - 16usize];
     ["Offset of field: v4l2_window::chromakey"]
         [::std::mem::offset_of!(v4l2_window, chromakey) - 20usize];
     ["Offset of field: v4l2_window::clips"][::std::mem::offset_of!(v4l2_window, clips) - 24usize];
-    ["Offset of field: v4l2_window::clipcount"]
-        [::std::mem::offset_of!(v4l2_window, clipcount) - 32usize];
-    ["Offset of field: v4l2_window::bitmap"][::std::mem::offset_of!(v4l2_window, bitmap) - 40usize];
-    ["Offset of field: v4l2_window::global_alpha"]
-        [::std::mem::offset_of!(v4l2_window, global_alpha) - 48usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -2435,8 +2390,6 @@ const _: () = {
 };
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of v4l2_ext_controls"][::std::mem::size_of::<v4l2_ext_controls>() - 32usize];
-    ["Alignment of v4l2_ext_controls"][::std::mem::align_of::<v4l2_ext_controls>() - 8usize];
     ["Offset of field: v4l2_ext_controls::count"]
         [::std::mem::offset_of!(v4l2_ext_controls, count) - 4usize];
     ["Offset of field: v4l2_ext_controls::error_idx"]
@@ -2445,8 +2398,6 @@ const _: () = {
         [::std::mem::offset_of!(v4l2_ext_controls, request_fd) - 12usize];
     ["Offset of field: v4l2_ext_controls::reserved"]
         [::std::mem::offset_of!(v4l2_ext_controls, reserved) - 16usize];
-    ["Offset of field: v4l2_ext_controls::controls"]
-        [::std::mem::offset_of!(v4l2_ext_controls, controls) - 24usize];
 };
 pub const v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER: v4l2_ctrl_type = 1;
 pub const v4l2_ctrl_type_V4L2_CTRL_TYPE_BOOLEAN: v4l2_ctrl_type = 2;
@@ -3033,8 +2984,6 @@ pub union v4l2_format__bindgen_ty_1 {
 const _: () = {
     ["Size of v4l2_format__bindgen_ty_1"]
         [::std::mem::size_of::<v4l2_format__bindgen_ty_1>() - 200usize];
-    ["Alignment of v4l2_format__bindgen_ty_1"]
-        [::std::mem::align_of::<v4l2_format__bindgen_ty_1>() - 8usize];
     ["Offset of field: v4l2_format__bindgen_ty_1::pix"]
         [::std::mem::offset_of!(v4l2_format__bindgen_ty_1, pix) - 0usize];
     ["Offset of field: v4l2_format__bindgen_ty_1::pix_mp"]
@@ -3054,10 +3003,7 @@ const _: () = {
 };
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of v4l2_format"][::std::mem::size_of::<v4l2_format>() - 208usize];
-    ["Alignment of v4l2_format"][::std::mem::align_of::<v4l2_format>() - 8usize];
     ["Offset of field: v4l2_format::type_"][::std::mem::offset_of!(v4l2_format, type_) - 0usize];
-    ["Offset of field: v4l2_format::fmt"][::std::mem::offset_of!(v4l2_format, fmt) - 8usize];
 };
 #[repr(C)]
 #[derive(Copy, Clone)]
