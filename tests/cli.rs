@@ -172,6 +172,35 @@ fn restore_prints_what_was_done_as_json() {
 }
 
 #[test]
+fn a_picture_that_lacks_nothing_is_left_as_it_is() {
+    let workplace = Workplace::new();
+    let clear = "synthetic:road?weather=clear&seed=2&size=320x180";
+    let frame =
+        ["run", "-s", clear, "-o", "dir:input", "--frames", "1", "--task", "derain", "--strength", "0"];
+    workplace.succeed(&[&frame[..], &["--model", NANO]].concat());
+    let picture = "input/0000000001.jpg";
+    let pixels = |name: &str| image::open(workplace.path(name)).unwrap().to_rgb8();
+    let restore = |output: &str, extra: &[&str]| {
+        let args = ["restore", picture, "-o", output, "--model", NANO, "--json"];
+        workplace.json(&[&args, extra].concat())[0]["untouched"].as_bool().unwrap()
+    };
+    assert!(restore("left.png", &[]));
+    assert_eq!(pixels("left.png"), pixels(picture));
+    assert!(!restore("dehazed.png", &["--task", "dehaze"]));
+    assert_ne!(pixels("dehazed.png"), pixels(picture));
+    // eval does as restore does.
+    std::fs::create_dir(workplace.path("target")).unwrap();
+    std::fs::copy(workplace.path(picture), workplace.path("target/0000000001.jpg")).unwrap();
+    let evaluation = |extra: &[&str]| {
+        workplace.json(&[&["eval", "--data", ".", "--model", NANO, "--json"], extra].concat())
+    };
+    let (left, dehazed) = (evaluation(&[]), evaluation(&["--task", "dehaze"]));
+    assert_eq!((&left["untouched"], &dehazed["untouched"]), (&1.into(), &0.into()));
+    assert_eq!(left["mean"]["psnr_out"], left["mean"]["psnr_in"]);
+    assert!(dehazed["mean"]["psnr_out"].as_f64() < left["mean"]["psnr_out"].as_f64());
+}
+
+#[test]
 fn eval_measures_how_steady_a_video_is() {
     let workplace = Workplace::new();
     let evaluation = |video: &str, extra: &[&str]| {

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use support::{golden, max_abs_difference};
 use vlunet::arch::{ClipConfig, ConvTowerConfig, Parameter, TowerConfig, VisionConfig};
 use vlunet::backend::{Input, Model, Options};
-use vlunet::bundle::{Builder, Bundle, Crops, Preprocessing};
+use vlunet::bundle::{Builder, Bundle, Crops, Dtype, Preprocessing};
 use vlunet::train::data::{Library, Pair, Set};
+use vlunet::train::export::{ExportOptions, with_head};
 use vlunet::train::head::text::{Tokens, text_vector};
 use vlunet::train::head::{
     FrozenClip, Head, HeadFolder, HeadRecipe, HeadRun, RunOptions, State, TextOptions, TextTower,
@@ -326,4 +327,71 @@ fn a_vit_without_clips_weights_and_a_checkpoint_of_another_head_are_one_line() {
     let error = run(&ClipConfig::small());
     assert!(error.contains("image.safetensors is of another head") && !error.contains('\n'), "{error}");
     assert!(run(&ClipConfig::vit_b_32()).contains("give CLIP's weights"));
+}
+
+#[test]
+fn a_run_begins_with_the_head_of_a_bundle() {
+    let head = Head::of_bundle(&Bundle::find("nano").unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (_, recipe) = lesson(2);
+    let config = head.manifest.config.clone();
+    let run = HeadRun {
+        config: config.clone(),
+        clip: None,
+        recipe,
+        folder: HeadFolder::new(folder.path()),
+        options: RunOptions::default(),
+        device: Device::flex(),
+    };
+    run.begin_with(&head).unwrap();
+    let state = State::load(&run.folder.state(), &run.device).unwrap();
+    assert_eq!(state.step, 0);
+    // What it would export is what it began with, to the byte.
+    let begun = Head::open(&run.folder).unwrap();
+    assert_eq!(begun.onnx, head.onnx);
+    assert_eq!(begun.text_features, head.text_features);
+    assert_eq!(begun.prompts, head.prompts);
+
+    let of_tiny = HeadRun { config: tiny(), ..run.clone() };
+    assert!(of_tiny.begin_with(&head).unwrap_err().to_string().contains("clip_model."), "another tower");
+    let mut clip = head.clone();
+    clip.manifest.config.vision = ClipConfig::vit_b_32().vision;
+    assert!(run.begin_with(&clip).unwrap_err().to_string().contains("--clip"));
+    let mut other = head;
+    other.prompts.swap(0, 1);
+    assert!(run.begin_with(&other).unwrap_err().to_string().contains("other prompts"));
+}
+
+#[test]
+fn a_new_head_leaves_a_restorer_as_it_is_in_every_number_format() {
+    let nano = Bundle::find("nano").unwrap();
+    let mut head = Head::of_bundle(&nano).unwrap();
+    head.manifest.temperature = 3.0;
+    head.others.retain(|(dtype, _)| *dtype != Dtype::F16);
+    let options = ExportOptions {
+        name: "both".into(),
+        version: semver::Version::new(1, 2, 3),
+        license: "CC0-1.0".into(),
+        data: "none".into(),
+        metrics: Some("Enough.".into()),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("both");
+    with_head(&nano, head.clone(), &options).unwrap().write(&path).unwrap();
+
+    let both = Bundle::open(&path).unwrap();
+    both.verify().unwrap();
+    assert_eq!(both.manifest().vlm, Some(head.manifest.clone()));
+    assert_eq!(both.manifest().config, nano.manifest().config);
+    for variant in &nano.manifest().variants {
+        let own = both.variant(Some(variant.dtype)).unwrap();
+        assert_eq!(own.restorer, variant.restorer, "{}", variant.dtype);
+        let vlm = both.read(own.vlm.as_ref().unwrap()).unwrap();
+        let expected = head.others.iter().find(|(dtype, _)| *dtype == variant.dtype);
+        assert_eq!(*vlm, *expected.map_or(&head.onnx, |(_, onnx)| onnx), "{}", variant.dtype);
+    }
+    let card = both.read(both.manifest().card.as_ref().unwrap()).unwrap();
+    let card = String::from_utf8_lossy(&card);
+    assert!(card.contains("Enough.") && card.contains(&format!("that of nano {}", nano.manifest().version)));
+    assert_eq!(card.matches("What it reaches").count(), 1, "{card}");
 }

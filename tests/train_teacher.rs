@@ -139,7 +139,14 @@ fn a_run_begins_with_the_weights_of_a_bundle() {
     let of_run = weights(&workplace, "a", "half.toml", "other", &["--from", "run"]);
     assert!(of_run == weights(&workplace, "b", "half.toml", "other", &["--from", "first.vlu"]));
     assert!(of_run != weights(&workplace, "c", "half.toml", "other", &[]));
-    for (from, says) in [("nano", "another network than the recipe's"), ("nothing", "no such folder")] {
+    // A larger network grows from it.
+    let larger = recipe("0.5").replace("num_refinement_blocks = 1", "num_refinement_blocks = 2");
+    workplace.write("larger.toml", larger);
+    weights(&workplace, "grown", "larger.toml", "other", &["--from", "first.vlu"]);
+    for (from, says) in [
+        ("nano", "can't grow to the recipe's: dim 10 is no multiple of its 12"),
+        ("nothing", "no such folder"),
+    ] {
         let start = ["fit", "half.toml", "--run", "d", "--data", "one", "--head", "head.safetensors"];
         let run = workplace.run(&[&start[..], &["--from", from]].concat());
         let [error] = run.errors()[..] else { panic!("{run:?}") };

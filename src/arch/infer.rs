@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// Factors in use, tried first: the paper's, and the one that gives nano even widths.
-const USUAL_FFN_FACTORS: [f64; 4] = [2.66, 2.667, 2.0, 4.0];
+const USUAL_FFN_FACTORS: [f64; 5] = [2.66, 2.667, 0.5, 2.0, 4.0];
 
 /// A conv tower has no positions to tell the size of its input by; ours are CLIP's.
 const CONV_TOWER_IMAGE_SIZE: usize = 224;

@@ -34,5 +34,5 @@ mod widen;
 
 pub use clip::{image_tower, text_tower};
 pub use restorer::{Size, restorer, restorer_with_taps};
-pub use weights_of::restorer_weights;
+pub use weights_of::{image_tower_weights, restorer_weights};
 pub(crate) use widen::widen;

@@ -1,6 +1,6 @@
-//! Back from a restorer's graph to its weights, to go on training a bundle or to learn from it.
+//! Back from a graph to its weights, to go on training a bundle or to learn from it.
 
-use crate::arch::{Parameter, VluNetConfig};
+use crate::arch::{ClipConfig, Parameter, VluNetConfig};
 use crate::weights::Weights;
 use crate::{Error, Result};
 use ndarray::{ArrayD, IxDyn};
@@ -17,11 +17,24 @@ use tract_onnx::pb::{ModelProto, TensorProto};
 /// missing, of another size, or not in float32.
 pub fn restorer_weights(config: &VluNetConfig, onnx: &[u8]) -> Result<Weights> {
     config.validate()?;
+    read(&config.parameters(), onnx)
+}
+
+/// The weights of a float32 graph that [`image_tower()`](super::image_tower()) has made of a conv
+/// tower and its adapter.
+///
+/// # Errors
+/// As [`restorer_weights`].
+pub fn image_tower_weights(config: &ClipConfig, onnx: &[u8]) -> Result<Weights> {
+    config.validate()?;
+    read(&config.image_parameters(), onnx)
+}
+
+fn read(table: &[Parameter], onnx: &[u8]) -> Result<Weights> {
     let model = ModelProto::decode(onnx).map_err(|e| Error::Model(format!("no ONNX model: {e}")))?;
     let graph = model.graph.ok_or_else(|| Error::Model("an ONNX model without a graph".into()))?;
     let constants: HashMap<&str, &TensorProto> =
         graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-    let table = config.parameters();
     let used = table.iter().filter(|parameter| parameter.used);
     used.map(|parameter| Ok((parameter.name.clone(), tensor(parameter, &constants)?))).collect()
 }

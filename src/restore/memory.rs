@@ -32,11 +32,12 @@ pub(super) fn picture_bytes(pixels: usize) -> usize {
 /// Bytes that a run of tract takes at its peak, per pixel of the padded picture.
 ///
 /// The peak is in the refinement's GDFN, where the hidden layer (width F on 2·dim channels)
-/// is alive about six times over beside the features. The factors were fitted to the peak of
-/// resident memory of tract 0.23.9 on nano, pico, small, full and dim 12 at stem 1, from
-/// 256×256 to 1920×1088: they overestimate it by 8 to 47 %.
+/// is alive about six times over beside the features, or in its attention where that layer is
+/// narrow. The factors were fitted to the peak of resident memory of tract 0.23.9 on nano, pico,
+/// small, full and dim 12 at stem 1, from 256×256 to 1920×1088: they overestimate it by 6 to
+/// 47 %.
 pub(super) fn bytes_per_pixel(config: &VluNetConfig) -> f64 {
-    let features = 18 * config.dim + 6 * config.ffn_hidden(2 * config.dim);
+    let features = (18 * config.dim + 6 * config.ffn_hidden(2 * config.dim)).max(32 * config.dim);
     let folded = (config.stem * config.stem) as f64;
     4.0 * (features as f64 / folded + PICTURE_FLOATS)
 }
@@ -51,7 +52,7 @@ mod tests {
         let stem1 = VluNetConfig { stem: 1, ..VluNetConfig::nano() };
         for (config, measured) in [
             (VluNetConfig::nano(), 583.0),
-            (VluNetConfig::pico(), 173.0),
+            (VluNetConfig::pico(), 297.0),
             (VluNetConfig::small(), 1144.0),
             (VluNetConfig::full(), 7050.0),
             (stem1, 2064.0),

@@ -1,10 +1,10 @@
-//! From a run to a bundle, with its model card.
+//! From a run, or another bundle's restorer and a new head, to a bundle with its model card.
 
 use super::head::Head;
 use super::recipe::Recipe;
 use super::run::{Event, Journal, RunFolder, State};
 use crate::backend::{Model, Options};
-use crate::bundle::{Builder, NewVariant};
+use crate::bundle::{Builder, Bundle, Dtype, NewVariant};
 use crate::import::golden_frame;
 use crate::vlm::Degradation;
 use crate::{Result, onnx};
@@ -27,12 +27,16 @@ pub struct ExportOptions {
     pub metrics: Option<String>,
 }
 
+/// The card's heading over what the weights reach.
+const REACHES: &str = "What it reaches";
+
 /// A run's bundle, ready to be written.
 pub struct Exported {
     /// The bundle in float32.
     pub bundle: Builder,
-    /// The int8 models that a quantization-aware run has learned.
-    pub int8: Option<NewVariant>,
+    /// Its other number formats: the int8 models that a quantization-aware run has learned, or those
+    /// that the restorer's bundle has.
+    pub others: Vec<NewVariant>,
 }
 
 impl Exported {
@@ -41,10 +45,10 @@ impl Exported {
     /// # Errors
     /// As [`Builder::write`].
     pub fn write(self, path: &Path) -> Result<()> {
-        match self.int8 {
-            Some(int8) => int8.add_to(&self.bundle.into_bundle()?, path),
-            None => self.bundle.write(path),
+        if self.others.is_empty() {
+            return self.bundle.write(path);
         }
+        NewVariant::add_all(self.others, &self.bundle.into_bundle()?, path)
     }
 }
 
@@ -92,7 +96,60 @@ pub fn export(run: &RunFolder, head: Head, options: &ExportOptions) -> Result<Ex
         card: Some(card),
     };
     head.add_to(&mut bundle);
-    Ok(Exported { bundle, int8 })
+    Ok(Exported { bundle, others: int8.into_iter().collect() })
+}
+
+/// Makes a bundle of another's restorer, in all its number formats as they are, and a trained head.
+/// A format that the head hasn't has its float32 form.
+///
+/// # Errors
+/// [`crate::Error::Bundle`] where the restorer's bundle has no float32 model or is damaged.
+pub fn with_head(bundle: &Bundle, head: Head, options: &ExportOptions) -> Result<Exported> {
+    let manifest = bundle.manifest();
+    let others = manifest.variants.iter().filter(|variant| variant.dtype != Dtype::F32);
+    let others = others.map(|variant| {
+        let own = head.others.iter().find(|(dtype, _)| *dtype == variant.dtype);
+        let restorer = bundle.read(&variant.restorer)?.into_owned();
+        let vlm = Some(own.map_or_else(|| head.onnx.clone(), |(_, onnx)| onnx.clone()));
+        Ok(NewVariant { dtype: variant.dtype, restorer, vlm })
+    });
+    let others = others.collect::<Result<_>>()?;
+    let mut made = Builder {
+        name: options.name.clone(),
+        version: options.version.clone(),
+        license: options.license.clone(),
+        training_data: options.data.clone(),
+        config: manifest.config.clone(),
+        restorer: bundle.read(&bundle.variant(Some(Dtype::F32))?.restorer)?.into_owned(),
+        vlm: None,
+        prompts: Vec::new(),
+        text_features: None,
+        golden: bundle.golden()?,
+        card: Some(card_of_both(bundle, &head, options)?),
+    };
+    head.add_to(&mut made);
+    Ok(Exported { bundle: made, others })
+}
+
+/// The model card of a restorer and a head that were trained apart.
+fn card_of_both(bundle: &Bundle, head: &Head, options: &ExportOptions) -> Result<String> {
+    let manifest = bundle.manifest();
+    let mut card = title(options);
+    // Writing to a string cannot fail.
+    let (name, version) = (&manifest.name, &manifest.version);
+    let _ = write!(card, "## Training\n\n- Restorer: that of {name} {version}.\n{}", of_head(head));
+    add_metrics(&mut card, options);
+    if let Some(entry) = &manifest.card {
+        let old = bundle.read(entry)?;
+        let old = String::from_utf8_lossy(&old);
+        let _ = write!(card, "\n## The restorer's training, by the card of {name} {version}\n");
+        // What it reaches was measured with another head.
+        let parts = old.split("\n## ").skip(1).filter(|part| !part.starts_with(REACHES));
+        for part in parts {
+            let _ = write!(card, "\n### {}\n", part.trim_end());
+        }
+    }
+    Ok(card)
 }
 
 /// The model card.
@@ -104,24 +161,19 @@ fn card(
     journal: &[Event],
 ) -> Result<String> {
     let progress = &state.progress;
-    let mut card = format!(
-        "# {} {}\n\nVLU-Net weights for vlunet, trained by `vlunet-train`.\n\n\
-         Licence: {}.\n\nTraining data: {}\n\n## Training\n\n\
-         - Restorer: {} of {} steps, {} patches, {:.1} hours; the weights are a running average \
-         (decay {}).\n- VLM head{}; prompts: {}.\n",
-        options.name,
-        options.version,
-        options.license,
-        options.data,
+    let mut card = title(options);
+    // Writing to a string cannot fail.
+    let _ = write!(
+        card,
+        "## Training\n\n- Restorer: {} of {} steps, {} patches, {:.1} hours; the weights are a running \
+         average (decay {}).\n{}",
         progress.step,
         recipe.steps,
         progress.pictures,
         progress.seconds / 3600.0,
         recipe.average,
-        head.steps.map_or_else(String::new, |steps| format!(": {steps} steps")),
-        head.prompts.iter().map(|prompt| prompt.text.as_str()).collect::<Vec<_>>().join(", "),
+        of_head(head)
     );
-    // Writing to a string cannot fail.
     if let Some(teacher) = &progress.teacher {
         let _ = writeln!(
             card,
@@ -147,9 +199,28 @@ fn card(
             let _ = writeln!(card, "| {task} | {before:.2} | {after:.2} |");
         }
     }
-    if let Some(metrics) = &options.metrics {
-        let _ = write!(card, "\n## What it reaches\n\n{}\n", metrics.trim());
-    }
+    add_metrics(&mut card, options);
     let _ = write!(card, "\n## Recipe\n\n```toml\n{}```\n", recipe.to_toml()?);
     Ok(card)
+}
+
+fn title(options: &ExportOptions) -> String {
+    format!(
+        "# {} {}\n\nVLU-Net weights for vlunet, trained by `vlunet-train`.\n\nLicence: {}.\n\nTraining data: {}\n\n",
+        options.name, options.version, options.license, options.data
+    )
+}
+
+fn of_head(head: &Head) -> String {
+    format!(
+        "- VLM head{}; prompts: {}.\n",
+        head.steps.map_or_else(String::new, |steps| format!(": {steps} steps")),
+        head.prompts.iter().map(|prompt| prompt.text.as_str()).collect::<Vec<_>>().join(", "),
+    )
+}
+
+fn add_metrics(card: &mut String, options: &ExportOptions) {
+    if let Some(metrics) = &options.metrics {
+        let _ = write!(card, "\n## {REACHES}\n\n{}\n", metrics.trim());
+    }
 }

@@ -20,6 +20,11 @@ pub struct Detector {
     text_features: Array2<f32>,
 }
 
+/// A picture is left as it is from this probability of a clear one on. Restoring one that is clear costs
+/// more than leaving one that isn't: nano brings clear pictures to 39 dB, which is less than most
+/// of what it gains elsewhere is worth.
+pub const CLEAR_FROM: f32 = 0.6;
+
 /// What the head sees in one picture.
 #[derive(Clone, Debug)]
 pub struct Detection {
@@ -60,9 +65,10 @@ impl Detection {
         self.best().map_or(Task::Clear, |score| score.prompt.task)
     }
 
-    /// Whether the likeliest prompt is a clear picture.
+    /// Whether it is so sure of a clear picture that this is to be left as it is.
     pub fn is_clear(&self) -> bool {
-        self.best().is_some_and(|score| score.prompt.task == Task::Clear)
+        let clear = self.scores.iter().filter(|score| score.prompt.task == Task::Clear);
+        clear.map(|score| score.probability).sum::<f32>() >= CLEAR_FROM
     }
 }
 

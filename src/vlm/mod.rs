@@ -19,7 +19,7 @@ mod smoothing;
 mod tokenizer;
 
 pub use degradation::Degradation;
-pub use detector::{Detection, Detector, Score};
+pub use detector::{CLEAR_FROM, Detection, Detector, Score};
 pub use preprocess::preprocess;
 pub use smoothing::{Guidance, Smoother, Smoothing};
 pub use tokenizer::tokenize;

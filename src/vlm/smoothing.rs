@@ -1,6 +1,6 @@
 //! Detections in time: one d_I that moves without flicker, one task at a time.
 
-use super::{Degradation, Detection, Score};
+use super::{CLEAR_FROM, Degradation, Detection, Score};
 use crate::bundle::{Prompt, Task};
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ pub struct Smoothing {
 }
 
 impl Default for Smoothing {
-    /// One second; in at 0.6, out at 0.4; 0.15.
+    /// One second; in at [`CLEAR_FROM`], out at 0.4; 0.15.
     fn default() -> Self {
-        Self { memory: Duration::from_secs(1), enter_clear: 0.6, leave_clear: 0.4, margin: 0.15 }
+        Self { memory: Duration::from_secs(1), enter_clear: CLEAR_FROM, leave_clear: 0.4, margin: 0.15 }
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 use vlunet::bundle::Bundle;
-use vlunet::train::export::{ExportOptions, export};
+use vlunet::train::export::{ExportOptions, export, with_head};
 use vlunet::train::head::{Head, HeadFolder};
 use vlunet::train::run::RunFolder;
 use vlunet::{Error, Result};
 
-/// Makes a bundle, with its model card, of a restorer's run and a head's.
+/// Makes a bundle, with its model card, of a restorer and a head.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The restorer's run.
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    /// The restorer: its run, or a bundle, of which it is taken in all number formats.
+    #[arg(value_name = "RUN|PATH|NAME")]
+    restorer: String,
 
     /// The VLM head: its run, or a bundle that has one.
     #[arg(long, value_name = "RUN|PATH|NAME")]
@@ -64,7 +64,13 @@ pub fn run(args: &Args) -> Result<()> {
     let mut head =
         if run.state().exists() { Head::open(&run)? } else { Head::of_bundle(&Bundle::find(&args.head)?)? };
     head.manifest.temperature = args.temperature.unwrap_or(head.manifest.temperature);
-    export(&RunFolder::new(&args.run), head, &options)?.write(&args.output)?;
+    let run = RunFolder::new(args.restorer.as_ref());
+    let exported = if run.path().is_dir() && !run.path().join("manifest.toml").exists() {
+        export(&run, head, &options)?
+    } else {
+        with_head(&Bundle::find(&args.restorer)?, head, &options)?
+    };
+    exported.write(&args.output)?;
     println!("{}", args.output.display());
     Ok(())
 }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use vlunet::arch::ClipConfig;
+use vlunet::bundle::Bundle;
 use vlunet::train::data::{Library, Opening};
-use vlunet::train::head::{FrozenClip, HeadFolder, HeadRecipe, HeadRun, LogLine, RunOptions, TextOptions};
+use vlunet::train::head::{
+    FrozenClip, Head, HeadFolder, HeadRecipe, HeadRun, LogLine, RunOptions, TextOptions,
+};
 use vlunet::{Error, Result};
 
 /// Trains the VLM head, which sees what is wrong with a picture, or goes on with its run.
@@ -29,6 +32,10 @@ pub struct Args {
     /// are, and the paper's adapters are trained on top of them.
     #[arg(long, value_name = "FILE")]
     clip: Option<PathBuf>,
+
+    /// Begins a new run with the head of a bundle, instead of with nothing.
+    #[arg(long, value_name = "PATH|NAME", conflicts_with = "clip")]
+    from: Option<String>,
 
     /// Stops after that many minutes, to go on later.
     #[arg(long, value_name = "M")]
@@ -73,6 +80,9 @@ pub fn run(args: &Args) -> Result<()> {
         options: RunOptions::default(),
         device,
     };
+    if let Some(name) = args.from.as_ref().filter(|_| !run.folder.state().exists()) {
+        run.begin_with(&Head::of_bundle(&Bundle::find(name)?)?)?;
+    }
     if !run.folder.text_features().exists() {
         println!("the text side first");
         let outcome = run.train_texts(&TextOptions::default())?;

@@ -5,6 +5,7 @@ mod video;
 
 use crate::guide::RestorerArgs;
 use crate::output;
+use serde::Serialize;
 use std::path::PathBuf;
 use vlunet::eval::dataset::{Dataset, Noise};
 use vlunet::eval::{Evaluation, MeanScores};
@@ -14,7 +15,8 @@ use vlunet::{Error, Result};
 /// Measures PSNR and SSIM of inputs and restored outputs against clean targets, or how steadily
 /// a video is restored.
 ///
-/// Pictures are cropped to multiples of 16, as in the paper.
+/// Pictures are cropped to multiples of 16, as in the paper. Those that are taken for clear are left
+/// as they are, as `vlunet restore` leaves them.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   vlunet eval --data sots/ --task dehaze
@@ -82,10 +84,14 @@ pub fn run(args: &Args) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     }
     let progress = output::progress(dataset.len(), args.json);
+    let mut untouched = 0;
     let evaluation = Evaluation::run(
         &dataset,
         |pair| {
-            let (degradation, _) = guide.degradation(pair.input.view())?;
+            let Some(degradation) = guide.look(pair.input.view())?.degradation else {
+                untouched += 1;
+                return Ok(pair.input.clone());
+            };
             restorer.restore(pair.input.view(), &degradation)
         },
         |image, pair, output| {
@@ -100,7 +106,7 @@ pub fn run(args: &Args) -> Result<()> {
     )?;
     progress.finish_and_clear();
     if args.json {
-        return output::json(&evaluation);
+        return output::json(&Report { untouched, evaluation });
     }
     let header = ["file", "PSNR in", "PSNR out", "SSIM in", "SSIM out"];
     let mut table = output::table(&header, args.markdown);
@@ -108,7 +114,23 @@ pub fn run(args: &Args) -> Result<()> {
         table.add_row(cells(&image.file, &image.scores));
     }
     table.add_row(cells(&format!("mean of {}", evaluation.count), &evaluation.mean));
-    output::line(table)
+    output::line(table)?;
+    if untouched > 0 {
+        output::line(format!(
+            "{untouched} of {} were taken for clear, and left as they are",
+            evaluation.count
+        ))?;
+    }
+    Ok(())
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Report {
+    /// Pictures that were taken for clear, and left as they are.
+    untouched: usize,
+    #[serde(flatten)]
+    evaluation: Evaluation,
 }
 
 fn cells(name: &str, scores: &MeanScores) -> [String; 5] {

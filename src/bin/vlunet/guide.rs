@@ -67,15 +67,24 @@ impl Guide {
         })
     }
 
-    /// d_I of a picture `[3, H, W]`, and its label where it was detected.
-    pub fn degradation(&mut self, image: ArrayView3<'_, f32>) -> Result<(Degradation, Option<String>)> {
+    /// What is to be done to a picture `[3, H, W]`.
+    pub fn look(&mut self, image: ArrayView3<'_, f32>) -> Result<Look> {
         match self {
-            Self::Task(degradation) => Ok((degradation.clone(), None)),
+            Self::Task(degradation) => Ok(Look { degradation: Some(degradation.clone()), label: None }),
             Self::Detector(detector) => {
                 let detection = detector.detect(image)?;
-                let label = detection.label().to_owned();
-                Ok((detection.degradation, Some(label)))
+                let label = Some(detection.label().to_owned());
+                let degraded = !detection.is_clear();
+                Ok(Look { degradation: degraded.then_some(detection.degradation), label })
             }
         }
     }
+}
+
+/// What a guide says of a picture.
+pub struct Look {
+    /// d_I to restore by; none where it lacks nothing, and is to be left as it is.
+    pub degradation: Option<Degradation>,
+    /// What was detected.
+    pub label: Option<String>,
 }

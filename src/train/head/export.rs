@@ -27,8 +27,10 @@ use ndarray::Array2;
 pub struct Head {
     /// Its towers, and how a picture becomes their input.
     pub manifest: VlmManifest,
-    /// The image tower with its adapter.
+    /// The image tower with its adapter, in float32.
     pub onnx: Vec<u8>,
+    /// The same in other number formats, where a bundle has them.
+    pub others: Vec<(Dtype, Vec<u8>)>,
     /// The prompts that it tells apart.
     pub prompts: Vec<Prompt>,
     /// d_T of each, `[N, 512]`: what the restorer is trained on, beside d_I.
@@ -80,9 +82,13 @@ impl Head {
         };
         let prompts = bundle.prompts()?;
         let text_features = prompts.text_features().ok_or_else(|| fail("its prompts have no vectors"))?;
+        let others = bundle.manifest().variants.iter().filter(|variant| variant.dtype != Dtype::F32);
+        let others = others.filter_map(|variant| Some((variant.dtype, variant.vlm.as_ref()?)));
+        let others = others.map(|(dtype, entry)| Ok((dtype, bundle.read(entry)?.into_owned())));
         Ok(Self {
             manifest: manifest.clone(),
             onnx: bundle.read(entry)?.into_owned(),
+            others: others.collect::<Result<_>>()?,
             prompts: prompts.prompts().to_vec(),
             text_features: text_features.clone(),
             steps: None,
@@ -106,7 +112,7 @@ impl Head {
         let onnx = onnx::image_tower(&config, image)?;
         let preprocessing = preprocessing(&config.vision);
         let manifest = VlmManifest { config, preprocessing, text_share: TEXT_SHARE, temperature: 1.0 };
-        Ok(Self { manifest, onnx, prompts, text_features, steps: None })
+        Ok(Self { manifest, onnx, others: Vec::new(), prompts, text_features, steps: None })
     }
 
     /// The head at work.

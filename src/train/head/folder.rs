@@ -61,11 +61,16 @@ impl HeadFolder {
     /// # Errors
     /// [`Error::Io`] where it can't be written.
     pub fn write_text(&self, text: &Weights, features: &Array2<f32>) -> Result<()> {
+        atomic_file::write_bytes(&self.text(), &to_safetensors(text, None)?)?;
+        self.write_text_features(features)
+    }
+
+    /// Writes d_T of the canonical prompts.
+    pub(super) fn write_text_features(&self, features: &Array2<f32>) -> Result<()> {
         let texts: Vec<&str> = CANONICAL.iter().map(|(text, _)| *text).collect();
         let texts = serde_json::to_string(&texts).map_err(|e| Error::Train(format!("prompts: {e}")))?;
         let features: Weights =
             [(Prompts::TEXT_FEATURES.to_owned(), features.clone().into_dyn())].into_iter().collect();
-        atomic_file::write_bytes(&self.text(), &to_safetensors(text, None)?)?;
         let bytes = to_safetensors(&features, Some(("prompts", &texts)))?;
         atomic_file::write_bytes(&self.text_features(), &bytes)
     }

@@ -1,16 +1,18 @@
 //! Runs of both sides in their folder: log, checkpoints, going on where one stopped.
 
 use super::confusion::Confusion;
+use super::export::Head;
 use super::folder::{HeadFolder, LogLine};
 use super::frozen::FrozenClip;
 use super::image_phase::ImagePhase;
-use super::prompts::task_of;
+use super::prompts::{canonical, task_of};
 use super::recipe::HeadRecipe;
 use super::state::State;
 use super::text_phase::{TextOptions, TextOutcome, train_text};
 use super::text_tower::TextTower;
 use super::views::{View, Views};
-use crate::arch::ClipConfig;
+use crate::arch::{ClipConfig, VisionConfig};
+use crate::onnx::image_tower_weights;
 use crate::train::data::{Library, Rounds};
 use crate::{Error, Result};
 use burn::tensor::Device;
@@ -71,6 +73,27 @@ impl HeadRun {
         let (parameters, outcome) = train_text(&mut tower, options, log)?;
         self.folder.write_text(&parameters.to_weights()?, &outcome.features)?;
         Ok(outcome)
+    }
+
+    /// Begins with a trained head, its texts and its image side, instead of with nothing.
+    ///
+    /// # Errors
+    /// [`Error::Train`] for CLIP's own head, or one with other prompts; [`Error::Weights`] where
+    /// its tower is another than this run's; [`Error::Io`] where the folder can't be written.
+    pub fn begin_with(&self, head: &Head) -> Result<()> {
+        let VisionConfig::Conv(_) = head.manifest.config.vision else {
+            return Err(Error::Train(
+                "the head to begin with has CLIP's towers, which are not trained; give their file by --clip"
+                    .into(),
+            ));
+        };
+        if head.prompts != canonical() {
+            return Err(Error::Train("the head to begin with tells other prompts apart".into()));
+        }
+        let weights = image_tower_weights(&head.manifest.config, &head.onnx)?;
+        let state = State::from_weights(&self.config, &weights, &self.device)?;
+        self.folder.write_text_features(&head.text_features)?;
+        state.save(&self.folder.state())
     }
 
     /// Trains the image side, or goes on with it where the folder has a checkpoint.

@@ -44,7 +44,18 @@ const PARTS: [&str; 4] = ["parameters", "average", "mean", "square"];
 impl State {
     /// Before the first step.
     pub fn new(config: &ClipConfig, seed: u64, device: &Device) -> Self {
-        let parameters = initial(&trained(config), seed, device);
+        Self::begun(config, initial(&trained(config), seed, device))
+    }
+
+    /// Before the first step of a run that begins with the weights of another head's image side.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] where they are those of another tower.
+    pub fn from_weights(config: &ClipConfig, weights: &Weights, device: &Device) -> Result<Self> {
+        Ok(Self::begun(config, Parameters::from_weights(&trained(config), weights, device)?))
+    }
+
+    fn begun(config: &ClipConfig, parameters: Parameters) -> Self {
         let moments = Moments::new(&parameters);
         Self { config: config.clone(), step: 0, average: parameters.clone(), parameters, moments }
     }

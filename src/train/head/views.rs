@@ -130,7 +130,7 @@ fn wanted(sample: &Sample) -> Mixture {
 fn task_of_kind(kind: Kind) -> Option<Task> {
     match kind {
         Kind::Noise | Kind::SensorNoise => Some(Task::Denoise),
-        Kind::RainLight | Kind::RainHeavy => Some(Task::Derain),
+        Kind::RainLight | Kind::RainHeavy | Kind::RainFine => Some(Task::Derain),
         Kind::Haze => Some(Task::Dehaze),
         Kind::MotionBlur | Kind::ForwardMotion | Kind::Defocus => Some(Task::Deblur),
         Kind::LowLight => Some(Task::LowLight),

@@ -12,7 +12,7 @@ use crate::arch::VluNetConfig;
 use crate::bundle::{Bundle, Task};
 use crate::train::data::{Batch, Library, Loader, Ready, Rounds, cut};
 use crate::train::guide::{Guide, Vectors};
-use crate::train::network::{VluNet, initial};
+use crate::train::network::{VluNet, grown, initial};
 use crate::train::parameters::Parameters;
 use crate::train::quantized::Quantized;
 use crate::train::recipe::Recipe;
@@ -48,7 +48,7 @@ pub struct Limits {
 /// What a run begins with and learns from, beside its recipe and pictures.
 #[derive(Default)]
 pub struct Origins {
-    /// Whose weights to begin with, instead of with random ones.
+    /// Whose weights to begin with, instead of with random ones; a smaller network grows.
     pub from: Option<Start>,
     /// A trained network, whose pictures count beside the true ones.
     pub teacher: Option<Taught>,
@@ -66,14 +66,15 @@ pub enum Start {
 }
 
 impl Start {
-    fn weights(&self, config: &VluNetConfig, device: &Device) -> Result<Weights> {
+    /// Its network and weights.
+    fn read(&self, device: &Device) -> Result<(VluNetConfig, Weights)> {
         match self {
-            Self::Run(run) => State::of_run(run, config, device)?.0.average.to_weights(),
-            Self::Bundle(bundle) if bundle.manifest().config == *config => restorer_of(bundle),
-            Self::Bundle(bundle) => Err(Error::Train(format!(
-                "{} holds another network than the recipe's: there is nothing to begin with",
-                bundle.origin()
-            ))),
+            Self::Run(run) => {
+                let config = Recipe::open(&run.recipe())?.config()?;
+                let weights = State::of_run(run, &config, device)?.0.average.to_weights()?;
+                Ok((config, weights))
+            }
+            Self::Bundle(bundle) => Ok((bundle.manifest().config.clone(), restorer_of(bundle)?)),
         }
     }
 }
@@ -163,10 +164,17 @@ impl Fit {
                     folder.path().display()
                 )));
             }
-            let from = origins.from.as_ref().map(|start| start.weights(&config, device)).transpose()?;
+            let from = origins.from.as_ref().map(|start| start.read(device)).transpose()?;
             let parameters = match (&quantized, from) {
-                (Some(quantized), from) => quantized.initial(&config, from, device)?,
-                (None, Some(from)) => Parameters::from_weights(&config.parameters(), &from, device)?,
+                (Some(quantized), from) => {
+                    quantized.initial(&config, from.map(|(_, weights)| weights), device)?
+                }
+                (None, Some((own, from))) if own == config => {
+                    Parameters::from_weights(&config.parameters(), &from, device)?
+                }
+                (None, Some((own, from))) => {
+                    grown(&config, &own, &from, &guide.texts(), recipe.seed, device)?
+                }
                 (None, None) => initial(&config, &guide.texts(), recipe.seed, device),
             };
             State::new(parameters, hash)

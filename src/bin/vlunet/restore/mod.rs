@@ -3,7 +3,7 @@
 mod jobs;
 mod shard;
 
-use crate::guide::{Guide, RestorerArgs};
+use crate::guide::{Guide, Look, RestorerArgs};
 use crate::output;
 use jobs::Job;
 use serde::Serialize;
@@ -18,7 +18,8 @@ use vlunet::{Error, Result};
 /// Restores photos of any size.
 ///
 /// PNG, JPEG, WebP, TIFF and BMP; transparency, 16-bit depth, colour profile and EXIF data are
-/// kept where the format can hold them.
+/// kept where the format can hold them. A picture that lacks nothing is left as it is; --task restores
+/// it all the same.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   vlunet restore foggy.jpg -o clear.jpg --task dehaze
@@ -70,6 +71,8 @@ struct Outcome {
     output: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
+    /// It lacks nothing, and was left as it is.
+    untouched: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     milliseconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +87,7 @@ impl Outcome {
             file: text(&job.input),
             output: text(&job.output),
             label: None,
+            untouched: false,
             milliseconds: None,
             error: None,
             skipped: false,
@@ -92,8 +96,9 @@ impl Outcome {
 
     fn line(&self) -> Option<String> {
         let label = self.label.as_ref().map_or_else(String::new, |label| format!(", {label}"));
+        let untouched = if self.untouched { ", left as it is" } else { "" };
         let milliseconds = self.milliseconds?;
-        Some(format!("{} -> {} ({milliseconds} ms{label})", self.file, self.output))
+        Some(format!("{} -> {} ({milliseconds} ms{label}{untouched})", self.file, self.output))
     }
 }
 
@@ -118,8 +123,9 @@ pub fn run(args: &Args) -> Result<()> {
         } else {
             let start = Instant::now();
             match restore(args, &mut restorer, &mut guide, job) {
-                Ok(label) => {
-                    outcome.label = label;
+                Ok(look) => {
+                    outcome.label = look.label;
+                    outcome.untouched = look.degradation.is_none();
                     outcome.milliseconds = Some(start.elapsed().as_millis() as u64);
                 }
                 // One bad picture doesn't end a batch.
@@ -152,11 +158,14 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Restores one picture; gives what was detected in it.
-fn restore(args: &Args, restorer: &mut Restorer, guide: &mut Guide, job: &Job) -> Result<Option<String>> {
+/// Restores one picture; gives what was seen in it.
+fn restore(args: &Args, restorer: &mut Restorer, guide: &mut Guide, job: &Job) -> Result<Look> {
     let mut picture = Picture::open(&job.input, &Limits::default())?;
-    let (degradation, label) = guide.degradation(picture.planes.view())?;
-    let restored = restorer.restore(picture.planes.view(), &degradation)?;
+    let look = guide.look(picture.planes.view())?;
+    let restored = match &look.degradation {
+        Some(degradation) => restorer.restore(picture.planes.view(), degradation)?,
+        None => picture.planes.clone(),
+    };
     let before = std::mem::replace(&mut picture.planes, restored);
     if let Some(parent) = job.output.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
@@ -168,5 +177,5 @@ fn restore(args: &Args, restorer: &mut Restorer, guide: &mut Guide, job: &Job) -
         let both = Picture { icc_profile: picture.icc_profile, ..Picture::new(from_rgb8(&both)) };
         both.save(path, &options)?;
     }
-    Ok(label)
+    Ok(look)
 }

@@ -31,6 +31,8 @@ pub enum Kind {
     RainLight,
     /// Dense streaks and a veil, as in Rain800.
     RainHeavy,
+    /// Short faint streaks in a veil, as real photographs of rain mostly show it.
+    RainFine,
     /// Haze over a plausible depth, as in RESIDE's outdoor sets.
     Haze,
     /// A camera that moved, straight or on a curve.
@@ -49,11 +51,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Noise,
         Self::SensorNoise,
         Self::RainLight,
         Self::RainHeavy,
+        Self::RainFine,
         Self::Haze,
         Self::MotionBlur,
         Self::ForwardMotion,
@@ -67,7 +70,7 @@ impl Kind {
     fn span(self) -> (f64, f64) {
         match self {
             Self::Noise | Self::SensorNoise => (36.0, 14.0),
-            Self::RainLight | Self::RainHeavy => (36.0, 17.0),
+            Self::RainLight | Self::RainHeavy | Self::RainFine => (36.0, 17.0),
             Self::Haze => (24.0, 10.0),
             Self::MotionBlur | Self::ForwardMotion | Self::Defocus => (36.0, 18.0),
             Self::LowLight => (16.0, 5.0),

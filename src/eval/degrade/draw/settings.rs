@@ -59,6 +59,7 @@ impl Settings {
             },
             Kind::RainLight => Self::Rain(light_rain(strength, rng)),
             Kind::RainHeavy => Self::Rain(heavy_rain(strength, rng)),
+            Kind::RainFine => Self::Rain(fine_rain(strength, rng)),
             Kind::Haze => {
                 let grey = within(0.74, 1.0);
                 let tint = [within(-0.02, 0.02), 0.0, within(-0.02, 0.03)];
@@ -181,6 +182,23 @@ fn heavy_rain(strength: f32, rng: &mut ChaCha8Rng) -> RainSheet {
         beads: 0.0,
         veil: within(0.0, 0.03 + 0.09 * strength),
         screen: within(0.5, 1.0),
+    }
+}
+
+fn fine_rain(strength: f32, rng: &mut ChaCha8Rng) -> RainSheet {
+    let mut within = |low: f32, high: f32| rng.random_range(low..=high);
+    let length = within(7.0, 26.0);
+    RainSheet {
+        density: (3.0 + 10.0 * strength) * 18.0 / length * within(0.7, 1.3),
+        tuft: 1,
+        lean: within(-28.0, 28.0),
+        spread: within(0.0, 6.0),
+        length: [0.4 * length, 2.0 * length],
+        width: [0.6, within(1.0, 2.0)],
+        brightness: [0.02, 0.12 + 0.24 * strength * within(0.5, 1.2)],
+        beads: within(-0.2, 0.1).max(0.0),
+        veil: within(0.0, 0.04 + 0.12 * strength),
+        screen: 1.0,
     }
 }
 

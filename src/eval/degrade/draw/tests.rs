@@ -26,6 +26,7 @@ fn each_kind_is_as_bad_as_it_should_be() {
         (Kind::SensorNoise, 18.0, 27.0),
         (Kind::RainLight, 27.0, 33.0),
         (Kind::RainHeavy, 21.0, 26.0),
+        (Kind::RainFine, 20.0, 32.0),
         (Kind::Haze, 17.0, 22.0),
         (Kind::MotionBlur, 20.0, 30.0),
         (Kind::ForwardMotion, 20.0, 30.0),
