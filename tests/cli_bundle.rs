@@ -194,3 +194,28 @@ fn a_bundle_that_is_there_already_is_not_overwritten() {
     assert!(outcome.unwrap_err().to_string().contains("exists already"));
     workplace.succeed(&["bundle", "verify", "--model", "model"]);
 }
+
+#[test]
+fn every_model_that_is_shipped_is_whole_and_gives_its_golden_frame() {
+    let workplace = Workplace::new();
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+    let mut verified = Vec::new();
+    for entry in std::fs::read_dir(models).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.join("manifest.toml").exists() {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        for dtype in ["f32", "f16", "int8"] {
+            let verify = ["bundle", "verify", "--model", path.to_str().unwrap(), "--dtype", dtype];
+            let said = workplace.succeed(&verify);
+            assert!(said.contains("golden frame within"), "{name} {dtype}: {said}");
+        }
+        let info = workplace.json(&["info", path.to_str().unwrap(), "--json"]);
+        let preset = workplace.json(&["info", &name, "--json"]);
+        assert_eq!(info["parameters"], preset["parameters"], "{name} is the network of its name");
+        verified.push(name);
+    }
+    verified.sort();
+    assert_eq!(verified, ["nano", "pico", "small"]);
+}
