@@ -216,6 +216,5 @@ fn every_model_that_is_shipped_is_whole_and_gives_its_golden_frame() {
         assert_eq!(info["parameters"], preset["parameters"], "{name} is the network of its name");
         verified.push(name);
     }
-    verified.sort();
-    assert_eq!(verified, ["nano", "pico", "small"]);
+    assert_eq!(verified, ["nano"]);
 }
