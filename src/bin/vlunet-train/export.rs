@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use vlunet::bundle::Bundle;
 use vlunet::train::export::{ExportOptions, export, with_head};
 use vlunet::train::head::{Head, HeadFolder};
-use vlunet::train::run::RunFolder;
+use vlunet::train::run::Start;
 use vlunet::{Error, Result};
 
 /// Makes a bundle, with its model card, of a restorer and a head.
@@ -64,11 +64,9 @@ pub fn run(args: &Args) -> Result<()> {
     let mut head =
         if run.state().exists() { Head::open(&run)? } else { Head::of_bundle(&Bundle::find(&args.head)?)? };
     head.manifest.temperature = args.temperature.unwrap_or(head.manifest.temperature);
-    let run = RunFolder::new(args.restorer.as_ref());
-    let exported = if run.path().is_dir() && !run.path().join("manifest.toml").exists() {
-        export(&run, head, &options)?
-    } else {
-        with_head(&Bundle::find(&args.restorer)?, head, &options)?
+    let exported = match Start::find(&args.restorer)? {
+        Start::Run(run) => export(&run, head, &options)?,
+        Start::Bundle(bundle) => with_head(&bundle, head, &options)?,
     };
     exported.write(&args.output)?;
     println!("{}", args.output.display());

@@ -104,19 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let quantized = |name: &String| Quantized::open(Bundle::find(name)?, &recipe.config()?);
     let quantized = args.qat.as_ref().map(quantized).transpose()?;
-    let start = |name: &String| {
-        let run = RunFolder::new(name.as_ref());
-        if run.checkpoint().exists() {
-            return Ok(Start::Run(run));
-        }
-        match Bundle::find(name) {
-            Ok(bundle) => Ok(Start::Bundle(Box::new(bundle))),
-            // A folder with neither: the run's error says more.
-            Err(_) if run.path().is_dir() => Ok(Start::Run(run)),
-            Err(e) => Err(e),
-        }
-    };
-    let origins = Origins { from: args.from.as_ref().map(start).transpose()?, teacher, quantized };
+    let origins = Origins { from: args.from.as_deref().map(Start::find).transpose()?, teacher, quantized };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))

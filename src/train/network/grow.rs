@@ -8,12 +8,12 @@
 //! identity.
 
 use super::initial::initial;
-use crate::arch::{DGDM_HEADS, Level, Parameter, VluNetConfig};
+use crate::arch::{DGDM_HEADS, Level, VluNetConfig};
 use crate::train::parameters::Parameters;
 use crate::weights::Weights;
 use crate::{Error, Result};
 use burn::tensor::Device;
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -49,14 +49,16 @@ pub fn grown(
             Err(_) => begun.clone(),
             Ok(old) => match Axes::of(name, &levels) {
                 Axes::Prompts => with_more(old, begun, 2),
-                Axes::Keys(out) => with_more(&copied(old, copies, out), &zeros_like(begun), 1),
+                Axes::Keys(out) => with_more(&copied(old, copies, out), &ArrayD::zeros(begun.raw_dim()), 1),
                 Axes::Convolution { out, input } => {
                     let wide = out.map_or_else(|| old.clone(), |groups| copied(old, copies, groups));
-                    input.map_or(wide.clone(), |groups| shared(&wide, copies, groups, &mut rng))
+                    match input {
+                        Some(groups) if copies > 1 => shared(&wide, copies, groups, &mut rng),
+                        _ => wide,
+                    }
                 }
             },
         };
-        check(parameter, &tensor)?;
         all.insert(name, tensor);
     }
     Parameters::from_weights(&table, &all, device)
@@ -156,7 +158,7 @@ fn shared(tensor: &ArrayD<f32>, copies: usize, groups: usize, rng: &mut ChaCha8R
         let mut sums = vec![0.0_f32; tensor.len_of(Axis(1))];
         for (stray, &old) in strays.iter_mut().zip(&places) {
             let normal: f32 = StandardNormal.sample(rng);
-            *stray = if copies > 1 { STRAY * normal } else { 0.0 };
+            *stray = STRAY * normal;
             sums[old] += *stray / copies as f32;
         }
         for ((mut kernel, stray), &old) in output.axis_iter_mut(Axis(0)).zip(strays).zip(&places) {
@@ -177,21 +179,4 @@ fn with_more(tensor: &ArrayD<f32>, more: &ArrayD<f32>, axis: usize) -> ArrayD<f3
         place.assign(&taken);
     }
     all
-}
-
-fn zeros_like(tensor: &ArrayD<f32>) -> ArrayD<f32> {
-    ArrayD::zeros(IxDyn(tensor.shape()))
-}
-
-/// That a tensor has the shape that the network sees.
-fn check(parameter: &Parameter, tensor: &ArrayD<f32>) -> Result<()> {
-    if tensor.shape() == parameter.shape {
-        return Ok(());
-    }
-    Err(Error::Train(format!(
-        "{} grows to {:?}, but the network's is {:?}",
-        parameter.name,
-        tensor.shape(),
-        parameter.shape
-    )))
 }

@@ -66,6 +66,22 @@ pub enum Start {
 }
 
 impl Start {
+    /// The run in that folder, or the bundle of that name or path.
+    ///
+    /// # Errors
+    /// As [`Bundle::find`]; a folder that is neither is taken for a run, whose errors say more.
+    pub fn find(name: &str) -> Result<Self> {
+        let run = RunFolder::new(name.as_ref());
+        if run.checkpoint().exists() {
+            return Ok(Self::Run(run));
+        }
+        match Bundle::find(name) {
+            Ok(bundle) => Ok(Self::Bundle(Box::new(bundle))),
+            Err(_) if run.path().is_dir() && !run.path().join("manifest.toml").exists() => Ok(Self::Run(run)),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Its network and weights.
     fn read(&self, device: &Device) -> Result<(VluNetConfig, Weights)> {
         match self {
